@@ -1,0 +1,75 @@
+/*
+ * rules_priv.h - what the modules of the rules layer share.
+ *
+ *   vm_*.c      Lua state: sandbox, budgets, one guarded call path, coroutines      (vm_priv.h)
+ *   lib_*.c     one file = one Lua table or type: msg, re, json, log, kv, http, time
+ *   regex.c     PCRE2 with limits and a deadline                                     (regex_priv.h)
+ *   config_*.c  the config language: account, webhook, rule, include, defaults, secret -> wire_config
+ *   cond_*.c    conditions: built by the config as Lua userdata, compiled to a costed tree, evaluated lazily (cond_priv.h)
+ *   action.c    the action constructors of the config and their templates ("Invoices/${year}")
+ *   payload.c   the JSON body of a webhook (jansson)
+ *   engine.c    a job: rules in order -> plan | need | fail
+ */
+#ifndef RULES_PRIV_H
+#define RULES_PRIV_H
+
+#include "mail/mail.h"
+#include "rules/rules.h"
+
+#include <lua.h>
+
+struct vm;
+struct cond;
+struct action;
+
+/* What a rule does about an error of its own. */
+enum rule_on_error { RULE_ON_ERROR_PARK, RULE_ON_ERROR_SKIP };
+enum rule_continue { RULE_CONTINUE_DEFAULT, RULE_CONTINUE_YES, RULE_CONTINUE_NO };
+
+struct rule {
+    int index;
+    wire_rule *wire; /* name, place, accounts, folders, event, dry_run, own, limit */
+    struct cond *when; /* NULL = always */
+    struct action *actions;
+    size_t n_actions;
+    int run_ref; /* LUA_NOREF = none */
+    enum rule_on_error on_error;
+    enum rule_continue cont;
+};
+
+struct rules {
+    struct rules_host host;
+    struct vm *vm;
+    wire_message *config; /* the rules' own copy of what was sent */
+    struct rule *rules;
+    size_t n_rules;
+    struct limits limits;
+};
+
+struct capture {
+    char *name; /* "1", "number" */
+    char *value;
+};
+
+struct rules_job {
+    rules *rules;
+    wire_message *eval;
+    mail_view *view;
+    wire_message *reply; /* the PLAN under construction */
+    GArray *steps;       /* wire_step, strings in reply's arena */
+    GArray *captures;    /* struct capture of the rule at work, strings in reply's arena */
+    wire_message *need;   /* set by whoever cannot go on: engine hands it out */
+    wire_message *answer; /* the last one */
+    struct rule *at;      /* rule at work, NULL = none */
+    bool stopped;         /* `stop`, or a move or delete without `continue` */
+    struct engine *engine; /* engine.c's own progress */
+    struct msg_ud *msg;    /* lib_msg.c's userdata for this job, NULL = none yet; invalidated when the job ends */
+};
+
+/* A need for the message's own data as a NEED message for this job. */
+wire_message *job_need_mail(rules_job *job, const mail_need *need);
+/* A zeroed step at the end of the job's list, rule and dry_run filled in. Strings go into job->reply's arena. */
+wire_step *job_add_step(rules_job *job, enum wire_verb verb);
+const char *job_capture(const rules_job *job, const char *name); /* NULL if none */
+
+#endif
