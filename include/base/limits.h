@@ -30,6 +30,15 @@
 #define LIMIT_MIME_GROUP_DEPTH 4      /* GMime recurses on "g:g:g:" */
 #define LIMIT_MIME_HEADERS 2000       /* header fields of one message that are looked at */
 
+/* The journal. */
+#define LIMIT_STATE_QUEUE 100000                    /* requests that wait for a transaction */
+#define LIMIT_STATE_QUEUE_BYTES (256 * 1024 * 1024) /* what they hold */
+#define LIMIT_STATE_PAGE 1000                       /* rows in one answer */
+#define LIMIT_STATE_PAGE_BYTES (16 * 1024 * 1024)   /* webhook bodies in one answer */
+#define LIMIT_STATE_BATCH 10000                     /* requests in one transaction */
+#define LIMIT_KV_KEY 1024
+#define LIMIT_KV_VALUE (1024 * 1024)
+
 struct limits {
     uint64_t literal;          /* one literal from a server: 64 MiB */
     uint64_t message;          /* a whole message that a rule may load: 64 MiB */
