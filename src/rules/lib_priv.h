@@ -1,0 +1,81 @@
+/*
+ * lib_priv.h - what scripts find in the sandbox: one file a Lua table or type, and what the rest of the layer needs of it.
+ *
+ *   lib_msg.c, lib_msg_actions.c, lib_msg_types.c   the message, its actions; addresses, dates, attachments
+ *   lib_re.c lib_json.c lib_log.c lib_kv.c lib_http.c lib_time.c
+ *   valid.c                                          names that go to a server
+ *   payload.c                                        a webhook's body
+ *
+ * Each file has a list of the names it defines; lib_api() puts them together for the test that compares them with
+ * rules/meta/mailruled.lua and mailruled-rules(7).
+ */
+#ifndef RULES_LIB_PRIV_H
+#define RULES_LIB_PRIV_H
+
+#include "rules_priv.h"
+#include "vm_priv.h"
+
+#include <jansson.h>
+
+/* --- opening (each called once by vm_new) ------------------------------------------------------------------------- */
+void lib_open_msg(struct vm *vm);
+void lib_open_re(struct vm *vm);
+void lib_open_json(struct vm *vm);
+void lib_open_log(struct vm *vm);
+void lib_open_kv(struct vm *vm);
+void lib_open_http(struct vm *vm);
+void lib_open_time(struct vm *vm);
+
+/* --- the message (lib_msg.c) --------------------------------------------------------------------------------------- */
+
+/* Pushes the job's message, the same userdata each time while the job lives. Outside a budget, or from Lua. */
+void lib_msg_push(lua_State *L, rules_job *job);
+/* To be called when the job ends: whatever Lua still holds of it raises "message is no longer valid". */
+void lib_msg_invalidate(rules_job *job);
+
+/* --- validation (valid.c) ------------------------------------------------------------------------------------------- */
+
+/* NULL if it may be sent to a server, else why not, as the end of a sentence ("contains a control character"); static.
+ * Folder: UTF-8, 1..LIMIT_IMAP_MAILBOX_NAME octets, no control character, no wildcard, no empty level. Flag: a system flag
+ * ("\\Seen" of the five that may be stored) or a keyword that is an IMAP atom of at most 100 octets. */
+const char *valid_folder(const char *s, size_t len);
+const char *valid_flag(const char *s, size_t len);
+
+/* --- JSON (lib_json.c) ---------------------------------------------------------------------------------------------- */
+
+/* The Lua value at index as JSON; NULL and *why_out (static or on the stack) if it cannot be. Caller owns the result.
+ * Never raises but for lack of memory. */
+json_t *lib_json_from_lua(lua_State *L, int index, const char **why_out);
+
+/* --- webhook bodies (payload.c) ---------------------------------------------------------------------------------------- */
+
+enum payload_status { PAYLOAD_OK, PAYLOAD_NEED, PAYLOAD_ERROR };
+
+struct payload; /* one body under construction */
+
+struct payload_request {
+    rules_job *job;
+    const struct rule *rule;
+    const wire_webhook *webhook;
+    int payload_ref;      /* the webhook's `payload` function, LUA_NOREF = none */
+    const char *event_id; /* copied, as is extra */
+    const char *extra;    /* JSON object that becomes the key "extra", or NULL */
+};
+
+/* The captures are those of job->captures now. */
+struct payload *payload_new(const struct payload_request *request);
+void payload_free(struct payload *payload); /* accepts NULL */
+/*
+ *   PAYLOAD_OK     *body_out is in job->reply's arena
+ *   PAYLOAD_NEED   job->need is set; call again once it was answered
+ *   PAYLOAD_ERROR  err_out (zeroed before) is filled: the payload function raised, or gave what is no JSON
+ */
+enum payload_status payload_run(struct payload *payload, wire_bytes *body_out, struct vm_error *err_out);
+
+/* --- enumeration ----------------------------------------------------------------------------------------------------------- */
+
+/* Every name a rule can use, sorted, as "json.encode", "msg.subject", "msg:move", "print"; NULL-terminated, g_strfreev.
+ * The config's own names (account, rule, fields, actions) are config_*.c's. */
+char **lib_api(void);
+
+#endif
