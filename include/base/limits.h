@@ -39,6 +39,15 @@
 #define LIMIT_KV_KEY 1024
 #define LIMIT_KV_VALUE (1024 * 1024)
 
+/* Config and rules. */
+#define LIMIT_CONFIG_FILE (8 * 1024 * 1024)  /* one Lua file */
+#define LIMIT_CONFIG_LIST (64 * 1024 * 1024) /* one file of :in_file */
+#define LIMIT_CONFIG_FILES 1000              /* files included */
+#define LIMIT_CONFIG_MISTAKES 1000           /* the rest is not listed */
+#define LIMIT_RULES 100000
+#define LIMIT_COND_DEPTH 100                 /* nesting of conditions */
+#define LIMIT_REGEX_PATTERN (32 * 1024)      /* octets */
+
 struct limits {
     uint64_t literal;          /* one literal from a server: 64 MiB */
     uint64_t message;          /* a whole message that a rule may load: 64 MiB */

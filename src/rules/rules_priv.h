@@ -13,7 +13,7 @@
 #ifndef RULES_PRIV_H
 #define RULES_PRIV_H
 
-#include "mail/mail.h"
+#include "mail/view.h"
 #include "rules/rules.h"
 
 #include <lua.h>
@@ -41,9 +41,12 @@ struct rules {
     struct rules_host host;
     struct vm *vm;
     wire_message *config; /* the rules' own copy of what was sent */
+    int *payload_refs;    /* one for each of config's webhooks: its `payload` function, LUA_NOREF = none */
     struct rule *rules;
     size_t n_rules;
     struct limits limits;
+    struct cond_set *conds; /* every compiled condition */
+    struct scopes *scopes;  /* which rules apply where (engine_scope.c) */
 };
 
 struct capture {
@@ -62,6 +65,7 @@ struct rules_job {
     wire_message *answer; /* the last one */
     struct rule *at;      /* rule at work, NULL = none */
     bool stopped;         /* `stop`, or a move or delete without `continue` */
+    int64_t now;           /* when it began, seconds since the epoch: the same for all its rules */
     struct engine *engine; /* engine.c's own progress */
     struct msg_ud *msg;    /* lib_msg.c's userdata for this job, NULL = none yet; invalidated when the job ends */
 };
@@ -71,5 +75,10 @@ wire_message *job_need_mail(rules_job *job, const mail_need *need);
 /* A zeroed step at the end of the job's list, rule and dry_run filled in. Strings go into job->reply's arena. */
 wire_step *job_add_step(rules_job *job, enum wire_verb verb);
 const char *job_capture(const rules_job *job, const char *name); /* NULL if none */
+/* Index of a webhook in the config and in payload_refs, -1 if there is none of that name. */
+int rules_webhook(const rules *rules, const char *name);
+/* The webhook-id of the next post to that webhook by the rule at work: "msg_" and 43 characters, the same for the same
+ * message, rule, webhook and number of posts to it before, at every attempt. In job->reply's arena. */
+char *job_event_id(rules_job *job, const char *webhook);
 
 #endif
