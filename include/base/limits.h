@@ -22,6 +22,7 @@
 /* Frames between keeper and evaluator. */
 #define LIMIT_FRAME (160 * 1024 * 1024)
 #define LIMIT_FRAME_NESTING 32
+#define LIMIT_FRAME_LISTS (64 * 1024 * 1024) /* memory that the lists of one decoded frame may take */
 
 /* MIME. */
 #define LIMIT_MIME_PARTS 1000

@@ -4,7 +4,8 @@
  * A frame is a 4-byte big-endian length (of what follows, at most LIMIT_FRAME) and one MessagePack map
  * {"t": type, ...}. PURE: no descriptor. The decoder is incremental and never trusts a count: an array of n elements is
  * refused unless at least n bytes follow, nesting is bounded by LIMIT_FRAME_NESTING, strings must be UTF-8 without NUL
- * (bytes fields are exempt).
+ * (bytes fields, and what BODYSTRUCTURE says of a part, are exempt). The encoder mends invalid UTF-8 with U+FFFD, so
+ * that a sender's slip never costs the peer.
  */
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
