@@ -1,0 +1,32 @@
+/*
+ * wire/board.h - one page shared by the keeper and one evaluator: what the evaluator is doing right now.
+ *
+ * The evaluator writes it before each turn and before each rule; the keeper reads it while the evaluator runs (to see
+ * how long one turn takes) and after it died (to know whom to blame). Plain stores in one direction: a torn read costs at
+ * worst one tick of the keeper's watch.
+ */
+#ifndef WIRE_BOARD_H
+#define WIRE_BOARD_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum wire_phase {
+    WIRE_PHASE_IDLE,    /* waits for frames, or reads and writes them */
+    WIRE_PHASE_LOAD,    /* reads the config */
+    WIRE_PHASE_SCOPE,
+    WIRE_PHASE_MESSAGE, /* reads the message: rule is -1 */
+    WIRE_PHASE_RULE,
+};
+
+typedef struct wire_board {
+    _Atomic uint64_t turn; /* counts up whenever a job starts or goes on */
+    _Atomic uint64_t job;
+    _Atomic int32_t rule; /* index in the config, -1 = none */
+    _Atomic uint32_t phase;
+} wire_board;
+
+#define WIRE_FD 3       /* the evaluator's end of the socket pair */
+#define WIRE_BOARD_FD 4 /* the board's memory, sizeof(wire_board) */
+
+#endif
