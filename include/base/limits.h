@@ -12,7 +12,7 @@
 /* IMAP, what a server may send (RFC 9051 sets no bound; these are ours). */
 #define LIMIT_IMAP_LINE (64 * 1024)            /* one line without its literals */
 #define LIMIT_IMAP_DATA_LINE (8 * 1024 * 1024) /* the same for untagged data: a SEARCH of a million UIDs */
-#define LIMIT_IMAP_NESTING 64                  /* parentheses */
+#define LIMIT_IMAP_NESTING 256                 /* parentheses: LIMIT_MIME_DEPTH message/rfc822 with their envelopes */
 #define LIMIT_IMAP_RESPONSE (128 * 1024 * 1024) /* one response with its literals */
 #define LIMIT_IMAP_SET_RANGES 10000            /* ranges in one sequence-set of a server */
 #define LIMIT_IMAP_MAILBOX_NAME 1000           /* octets, decoded */

@@ -1,8 +1,8 @@
 /*
  * imap/capability.h - what a server says it can do (RFC 9051 section 7.2.2).
  *
- * A plain value: copy it freely. Unknown words are passed over. IMAP4rev2 implies what RFC 9051 folded in (IDLE, MOVE,
- * UIDPLUS, ...), QRESYNC implies CONDSTORE; the implied bits are set too.
+ * A plain value: copy it freely. Unknown words are passed over. A list with IMAP4rev2 and without IMAP4rev1 implies what
+ * RFC 9051 folded in (IDLE, MOVE, UIDPLUS, ...); QRESYNC implies CONDSTORE. The implied bits are set too.
  */
 #ifndef IMAP_CAPABILITY_H
 #define IMAP_CAPABILITY_H
@@ -89,6 +89,8 @@ static inline bool imap_can_auth(const imap_capabilities *caps, enum imap_auth a
     return caps->auths >> auth & 1;
 }
 
+/* Replace caps by what a blank-separated list says; the implied ones come with it. */
+void imap_capabilities_parse(imap_capabilities *caps, imap_str list);
 /* Add one word ("IDLE", "AUTH=PLAIN", "APPENDLIMIT=1000"), without regard to case. False if unknown. */
 bool imap_capabilities_add(imap_capabilities *caps, imap_str word);
 /* Take one away, for servers whose word cannot be trusted; false if unknown. "AUTH=PLAIN" works too. */
