@@ -1,4 +1,4 @@
-#include "src/imap/arena_priv.h"
+#include "arena_priv.h"
 
 #include <glib.h>
 #include <stdalign.h>

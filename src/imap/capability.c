@@ -1,6 +1,6 @@
 #include "imap/capability.h"
 
-#include "src/imap/lexer_priv.h"
+#include "lexer_priv.h"
 
 #define BIT(cap) (UINT64_C(1) << (cap))
 

@@ -1,5 +1,5 @@
 /* Conditions and their response codes: RFC 9051 section 7.1, RFC 5530 and others. */
-#include "src/imap/lexer_priv.h"
+#include "lexer_priv.h"
 
 #include "base/limits.h"
 

@@ -1,5 +1,5 @@
 /* Untagged data but FETCH: LIST, STATUS, SEARCH, ESEARCH, VANISHED, NAMESPACE, ID. */
-#include "src/imap/lexer_priv.h"
+#include "lexer_priv.h"
 
 #include "base/limits.h"
 #include "imap/mailbox.h"

@@ -1,5 +1,5 @@
 /* RFC 9051's date-time and date, without the C library's locale and time zone. */
-#include "src/imap/lexer_priv.h"
+#include "lexer_priv.h"
 
 static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 

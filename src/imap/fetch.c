@@ -1,5 +1,5 @@
 /* FETCH and UIDFETCH data items: RFC 9051 section 7.5.2, 7162, 8474, Gmail's X-GM-*. */
-#include "src/imap/lexer_priv.h"
+#include "lexer_priv.h"
 
 typedef struct fetching {
     imap_fetch *out;

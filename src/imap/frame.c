@@ -1,4 +1,4 @@
-#include "src/imap/frame_priv.h"
+#include "frame_priv.h"
 
 #include "base/limits.h"
 

@@ -1,4 +1,4 @@
-#include "src/imap/lexer_priv.h"
+#include "lexer_priv.h"
 
 #include "base/limits.h"
 

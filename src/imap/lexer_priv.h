@@ -8,7 +8,7 @@
 #define IMAP_LEXER_PRIV_H
 
 #include "imap/response.h"
-#include "src/imap/arena_priv.h"
+#include "arena_priv.h"
 
 typedef struct lexer {
     const char *at, *end;

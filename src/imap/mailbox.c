@@ -2,7 +2,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
-#include "src/imap/mutf7_priv.h"
+#include "mutf7_priv.h"
 
 static bool is_level_end(char c, char delimiter) {
     return c == '\0' || (delimiter && c == delimiter);

@@ -1,4 +1,4 @@
-#include "src/imap/mutf7_priv.h"
+#include "mutf7_priv.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 

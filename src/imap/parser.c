@@ -2,8 +2,8 @@
 
 #include "base/text.h"
 
-#include "src/imap/frame_priv.h"
-#include "src/imap/lexer_priv.h"
+#include "frame_priv.h"
+#include "lexer_priv.h"
 
 struct imap_parser {
     frame frame;

@@ -1,6 +1,6 @@
 #include "imap/set.h"
 
-#include "src/imap/lexer_priv.h"
+#include "lexer_priv.h"
 
 void imap_set_init(imap_set *set) {
     *set = (imap_set)IMAP_SET_INIT;

@@ -4,7 +4,7 @@
  * Servers leave fields out, send NIL for what has none, and multiparts without parts (Gmail, Exchange, QQ). What can be
  * told apart by looking ahead is taken; anything else makes the whole structure unusable. There is no backtracking.
  */
-#include "src/imap/lexer_priv.h"
+#include "lexer_priv.h"
 
 #include "base/limits.h"
 
