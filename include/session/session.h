@@ -18,7 +18,7 @@
  *   lost, session freed. So a context allocated for a command is freed in `done` and nowhere else.
  * - Every function here may be called from every callback, session_free() too: what is left of the callback's caller
  *   notices. After session_free() only the `done` of the commands under way are called, from inside it.
- * - Arguments are checked when the command is made; a refusal (ERROR_INVALID, ERROR_LIMIT) reaches `done` as a NO would.
+ * - Arguments are checked when the command is made; a refusal (ERROR_INVALID, ERROR_LIMIT) reaches `done` as a NO does.
  * - Mailbox names are decoded UTF-8 throughout (imap/mailbox.h). UIDs only; sequence numbers never leave this layer.
  * - Views (imap_str, const pointers) handed to a callback are valid until it returns.
  * - Secrets pass through in one call, are wiped, and never reach a log or an error.
@@ -51,6 +51,13 @@ enum session_auth {
     SESSION_AUTH_EXTERNAL, /* needs no secret */
 };
 
+/* What an account's connections have learned about how long its server, or a NAT before it, bears an IDLE. Two hang-ups
+ * after a like silence lower it; zero it to forget. Shared by the sessions of one account. */
+typedef struct session_idle_memory {
+    uint32_t last_hangup_ms; /* silence before the last hang-up */
+    uint32_t learned_ms;     /* renew after this at the latest; 0 = nothing learned */
+} session_idle_memory;
+
 /* Copied, strings and all. 0 in a number means the default. */
 typedef struct session_config {
     const char *host;
@@ -63,7 +70,7 @@ typedef struct session_config {
     uint32_t connect_ms;      /* TCP, and again TLS with greeting: 30,000 */
     uint32_t timeout_ms;      /* silence of the server while it owes an answer: 60,000 */
     uint32_t idle_renew_ms;   /* an IDLE is renewed at the latest after this, less up to 20 %: 540,000 */
-    uint32_t idle_learned_ms; /* what session_stats.idle_learned_ms said at the end of the last connection; or 0 */
+    session_idle_memory *idle_memory; /* borrowed, outlives the session; NULL = learn nothing */
     const char *const *disabled; /* capability words not to be believed ("MOVE"), NULL-terminated; NULL = none */
     const char *const *enable;   /* ENABLE these where offered ("CONDSTORE", "QRESYNC"), NULL-terminated; NULL = none */
     bool allow_expunge;       /* session_expunge() (bare EXPUNGE) may be used */
@@ -101,8 +108,8 @@ typedef struct session_events {
     /* The folder holds `count` messages; grew: more than before. Only a hint to look above the cursor. Not told during
      * SELECT: its result says it. */
     void (*exists)(void *user, uint32_t count, bool grew);
-    /* Messages went. uids: which (VANISHED), or count 0 where the server told sequence numbers or nonsense: something
-     * went, ask if it matters. earlier: VANISHED (EARLIER), the answer to QRESYNC. */
+    /* Messages went, by our own commands too. uids: which (VANISHED), or count 0 where the server told sequence
+     * numbers or nonsense: something went, ask if it matters. earlier: VANISHED (EARLIER), the answer to QRESYNC. */
     void (*gone)(void *user, imap_ranges uids, bool earlier);
     /* A FETCH that nobody asked for: new flags, or with NOTIFY a new message's data. uid 0: of some message. */
     void (*fetch)(void *user, const imap_fetch *fetch);
@@ -165,8 +172,9 @@ typedef struct session_folder {
  *     sent = true, answered = true  the server said NO or BAD (`condition`, `code`)
  *     sent = true, answered = false the answer never came: it may have been done or not
  * err of a NO or BAD: ERROR_NO_FOLDER (TRYCREATE, NONEXISTENT), ERROR_PERMISSION (NOPERM, CANNOT, READ-ONLY),
- * ERROR_QUOTA (OVERQUOTA), ERROR_LIMIT (TOOBIG), ERROR_BUSY (LIMIT, INUSE, UNAVAILABLE, throttling; retry_after_ms where
- * told), ERROR_AUTH (AUTHORIZATIONFAILED, EXPIRED, ...), ERROR_REFUSED (else; EXPUNGEISSUED with retry NOW: look again). */
+ * ERROR_QUOTA (OVERQUOTA), ERROR_LIMIT (TOOBIG), ERROR_BUSY (LIMIT, INUSE, UNAVAILABLE, throttling; retry_after_ms
+ * where told), ERROR_AUTH (AUTHORIZATIONFAILED, EXPIRED, ...), ERROR_REFUSED (else; EXPUNGEISSUED with retry NOW: look
+ * again). Only throttling has class account; the others have message, or folder for a command on one. */
 typedef struct session_result {
     error *err;
     bool sent, answered;
@@ -205,8 +213,8 @@ typedef struct session_call {
  * Order and pipelining: commands leave in the order they were made, several at once (at most SESSION_IN_FLIGHT), all
  * that were made within one turn of the loop in one write. A SELECT waits for what is before it and holds up what is
  * after it; a command with synchronizing literals holds up what is after it; commands whose untagged answers could be
- * mistaken for each other's wait for each other. A command on UIDs belongs to the folder that was selected, or about to be, when it was made: if that
- * SELECT fails or the folder is gone, it fails with ERROR_NO_FOLDER and is not sent.
+ * mistaken for each other's wait for each other. A command on UIDs belongs to the folder that was selected, or about to
+ * be, when it was made: if that SELECT fails or another was selected since, it fails with ERROR_NO_FOLDER, not sent.
  *
  * Sets: at most LIMIT_IMAP_COMMAND_LINE octets when formatted (imap_set_take() cuts them), else ERROR_LIMIT.
  */
@@ -215,8 +223,8 @@ typedef struct session_call {
 /* options may be NULL. A failed SELECT leaves no folder selected. */
 void session_select(session *s, const char *folder, bool read_only, const imap_select_options *options,
                     const session_call *call);
-/* Never CLOSE, which expunges. What the server does not offer (UNSELECT; MOVE, UIDPLUS, NOTIFY below) or the config does
- * not allow (session_expunge) fails with ERROR_PERMISSION and is not sent. */
+/* Never CLOSE, which expunges. What the server does not offer (UNSELECT; MOVE, UIDPLUS, NOTIFY below) or the config
+ * does not allow (session_expunge) fails with ERROR_PERMISSION and is not sent. */
 void session_unselect(session *s, const session_call *call);
 void session_fetch(session *s, const imap_set *uids, const imap_fetch_want *want, const session_call *call);
 /* from:* ; UIDs below `from` are not delivered. `missing` is NULL. */
@@ -277,7 +285,6 @@ typedef struct session_stats {
     uint64_t responses, commands;
     uint64_t opened, ready, last_heard; /* clock's elapsed ms; 0 = not yet */
     uint64_t idle_since;                /* 0 = not idling */
-    uint32_t idle_learned_ms;           /* for the next connection's config */
     unsigned queued, in_flight;
 } session_stats;
 
@@ -285,6 +292,8 @@ void session_stats_get(const session *s, session_stats *stats_out);
 const char *session_state_name(const session *s); /* static: "connecting", "login", "ready", "busy", "idle", ... */
 const session_info *session_info_get(const session *s);     /* NULL before ready */
 const session_folder *session_selected(const session *s);   /* NULL if none; as of now */
+/* A mailbox name of a LIST or STATUS: decoded, or (false) escaped for showing only; g_free either way. */
+bool session_decode_name(const session *s, imap_str wire, char delimiter, char **name_out);
 /* Could this flag be kept in the selected folder? */
 bool session_may_keep_flag(const session *s, const char *flag);
 

@@ -1,0 +1,286 @@
+#include "session_priv.h"
+
+/* Only between ready and logout; then as the writer said. */
+static void make(session *s, request *q, imap_command *command, error *err) {
+    if (!err && s->state != SESSION_READY) {
+        err = s->state < SESSION_READY ? error_new(ERROR_INTERNAL, "a command before the login is done")
+                                       : error_new(ERROR_NETWORK, "the connection is closed");
+    }
+    request_queue(s, q, command, err);
+}
+
+static void refuse(session *s, const session_call *call, error *err) {
+    make(s, request_new(&request_plain, call), NULL, err);
+}
+
+static bool lacks(session *s, enum imap_capability cap, const session_call *call) {
+    if (imap_can(&s->caps, cap)) {
+        return false;
+    }
+    refuse(s, call, error_new(ERROR_PERMISSION, "the server does not offer %s", imap_capability_name(cap)));
+    return true;
+}
+
+static error *check_set(const imap_set *uids) {
+    g_autofree char *text = NULL;
+    GString *formatted = g_string_new(NULL);
+    size_t len;
+
+    imap_set_format(uids, formatted);
+    len = formatted->len;
+    text = g_string_free(formatted, FALSE);
+    if (len > LIMIT_IMAP_COMMAND_LINE) {
+        return error_new(ERROR_LIMIT, "a set of %zu octets is too long for one command", len);
+    }
+    return NULL;
+}
+
+static request *on_uids(const request_type *type, const imap_set *uids, const session_call *call) {
+    request *q = request_new(type, call);
+
+    imap_set_add_ranges(&q->asked, (imap_ranges){uids->ranges, uids->count});
+    return q;
+}
+
+/* ---- mailboxes ---- */
+
+void session_select(session *s, const char *name, bool read_only, const imap_select_options *options,
+                    const session_call *call) {
+    request *q = request_new(&request_select, call);
+    imap_command *command = NULL;
+    error *err;
+
+    q->folder = folder_new(name);
+    q->folder->pub.read_only = read_only;
+    s->generations++;
+    err = read_only ? imap_command_examine(&s->writer, name, options, &command)
+                    : imap_command_select(&s->writer, name, options, &command);
+    make(s, q, command, err);
+}
+
+void session_unselect(session *s, const session_call *call) {
+    imap_command *command = NULL;
+    error *err;
+
+    if (lacks(s, IMAP_CAP_UNSELECT, call)) {
+        return;
+    }
+    s->generations++;
+    err = imap_command_unselect(&s->writer, &command);
+    make(s, request_new(&request_unselect, call), command, err);
+}
+
+void session_list(session *s, const char *reference, const char *pattern, const imap_list_options *options,
+                  const session_call *call) {
+    request *q = request_new(&request_list, call);
+    imap_command *command = NULL;
+    error *err = imap_command_list(&s->writer, reference, pattern, options, &command);
+
+    q->items = options ? options->status : 0;
+    make(s, q, command, err);
+}
+
+void session_status(session *s, const char *name, uint32_t items, const session_call *call) {
+    request *q = request_new(&request_status, call);
+    imap_command *command = NULL;
+    error *err = imap_command_status(&s->writer, name, items, &command);
+
+    q->mailbox = g_strdup(name);
+    make(s, q, command, err);
+}
+
+void session_create(session *s, const char *name, uint32_t special_use, const session_call *call) {
+    uint32_t use = imap_can(&s->caps, IMAP_CAP_CREATE_SPECIAL_USE) ? special_use : 0;
+    imap_command *command = NULL;
+    error *err = imap_command_create(&s->writer, name, use, &command);
+
+    make(s, request_new(&request_plain, call), command, err);
+}
+
+void session_subscribe(session *s, const char *name, const session_call *call) {
+    imap_command *command = NULL;
+    error *err = imap_command_subscribe(&s->writer, name, &command);
+
+    make(s, request_new(&request_plain, call), command, err);
+}
+
+/* ---- messages ---- */
+
+static void remember_want(request *q, const imap_fetch_want *want) {
+    q->items = want->items;
+    q->section_count = want->section_count;
+    q->sections = g_new0(section_asked, want->section_count);
+    for (size_t i = 0; i < want->section_count; i++) {
+        const imap_section_want *from = &want->sections[i];
+        q->sections[i].kind = from->kind;
+        q->sections[i].binary = from->binary;
+        q->sections[i].partial = from->length > 0;
+        q->sections[i].part = g_strdup(from->part ? from->part : "");
+    }
+}
+
+void session_fetch(session *s, const imap_set *uids, const imap_fetch_want *want, const session_call *call) {
+    request *q = on_uids(&request_fetch, uids, call);
+    imap_command *command = NULL;
+    error *err = check_set(uids);
+
+    remember_want(q, want);
+    if (!err) {
+        err = imap_command_uid_fetch(&s->writer, uids, want, &command);
+    }
+    make(s, q, command, err);
+}
+
+void session_fetch_from(session *s, uint32_t from, const imap_fetch_want *want, const session_call *call) {
+    request *q = request_new(&request_fetch, call);
+    imap_command *command = NULL;
+    error *err = imap_command_uid_fetch_from(&s->writer, from, want, &command);
+
+    imap_set_add_range(&q->asked, from, UINT32_MAX);
+    q->open_ended = true;
+    remember_want(q, want);
+    make(s, q, command, err);
+}
+
+static error *check_flags(session *s, const imap_store *store) {
+    bool known = s->folder && s->generation == s->generations; /* no SELECT on its way */
+
+    if (store->gm_labels || !known || store->how == IMAP_STORE_REMOVE) {
+        return NULL;
+    }
+    for (const char *const *name = store->names; name && *name; name++) {
+        if (!session_may_keep_flag(s, *name)) {
+            return error_new(ERROR_PERMISSION, "%s cannot keep the flag %s", s->folder->name, *name);
+        }
+    }
+    return NULL;
+}
+
+void session_store(session *s, const imap_set *uids, const imap_store *store, const session_call *call) {
+    imap_command *command = NULL;
+    error *err = check_set(uids);
+
+    if (!err) {
+        err = check_flags(s, store);
+    }
+    if (!err) {
+        err = imap_command_uid_store(&s->writer, uids, store, &command);
+    }
+    make(s, on_uids(&request_store, uids, call), command, err);
+}
+
+void session_copy(session *s, const imap_set *uids, const char *name, const session_call *call) {
+    imap_command *command = NULL;
+    error *err = check_set(uids);
+
+    if (!err) {
+        err = imap_command_uid_copy(&s->writer, uids, name, &command);
+    }
+    make(s, on_uids(&request_copy, uids, call), command, err);
+}
+
+void session_move(session *s, const imap_set *uids, const char *name, const session_call *call) {
+    imap_command *command = NULL;
+    error *err;
+
+    if (lacks(s, IMAP_CAP_MOVE, call)) {
+        return;
+    }
+    err = check_set(uids);
+    if (!err) {
+        err = imap_command_uid_move(&s->writer, uids, name, &command);
+    }
+    make(s, on_uids(&request_move, uids, call), command, err);
+}
+
+void session_expunge_uids(session *s, const imap_set *uids, const session_call *call) {
+    imap_command *command = NULL;
+    error *err;
+
+    if (lacks(s, IMAP_CAP_UIDPLUS, call)) {
+        return;
+    }
+    err = check_set(uids);
+    if (!err) {
+        err = imap_command_uid_expunge(&s->writer, uids, &command);
+    }
+    make(s, on_uids(&request_expunge, uids, call), command, err);
+}
+
+void session_expunge(session *s, const session_call *call) {
+    imap_command *command = NULL;
+    error *err = NULL;
+
+    if (!s->config.allow_expunge) {
+        refuse(s, call, error_new(ERROR_PERMISSION, "EXPUNGE removes what others deleted: allow_expunge is off"));
+        return;
+    }
+    err = imap_command_expunge(&s->writer, &command);
+    make(s, request_new(&request_expunge, call), command, err);
+}
+
+void session_search(session *s, const imap_search_want *want, const session_call *call) {
+    imap_search_want fitting = *want;
+    imap_command *command = NULL;
+    error *err = want->uids ? check_set(want->uids) : NULL;
+
+    if (!imap_can(&s->caps, IMAP_CAP_ESEARCH)) {
+        fitting.returns = 0;
+    }
+    if (!err) {
+        err = imap_command_uid_search(&s->writer, &fitting, &command);
+    }
+    make(s, request_new(&request_search, call), command, err);
+}
+
+void session_append(session *s, const imap_append *append, const session_call *call) {
+    uint64_t most = s->caps.append_limit;
+    imap_command *command = NULL;
+    error *err = NULL;
+
+    if (most && append->message.len > most) {
+        err = error_new(ERROR_LIMIT, "the server takes at most %" G_GUINT64_FORMAT " octets a message", most);
+    }
+    if (!err) {
+        err = imap_command_append(&s->writer, append, &command);
+    }
+    make(s, request_new(&request_append, call), command, err);
+}
+
+/* ---- the rest ---- */
+
+void session_noop(session *s, const session_call *call) {
+    imap_command *command = NULL;
+    error *err = imap_command_noop(&s->writer, &command);
+
+    make(s, request_new(&request_plain, call), command, err);
+}
+
+void session_notify(session *s, const imap_notify *notify, const session_call *call) {
+    imap_command *command = NULL;
+    error *err;
+
+    if (lacks(s, IMAP_CAP_NOTIFY, call)) {
+        return;
+    }
+    err = notify ? imap_command_notify(&s->writer, notify, &command) : imap_command_notify_none(&s->writer, &command);
+    make(s, request_new(&request_plain, call), command, err);
+}
+
+static bool changes_connection(const char *verb) {
+    static const char *const words[] = {"SELECT", "EXAMINE", "UNSELECT", "CLOSE", "LOGIN", "AUTHENTICATE", "STARTTLS",
+                                        "IDLE", "DONE", "LOGOUT", "ENABLE", "UNAUTHENTICATE", "COMPRESS", NULL};
+
+    return g_strv_contains(words, verb);
+}
+
+void session_run(session *s, imap_command *command, uint32_t data_kinds, const session_call *call) {
+    request *q = request_new(&request_other, call);
+    error *err = NULL;
+
+    q->data_kinds = data_kinds;
+    if (changes_connection(imap_command_verb(command)) || !*imap_command_tag(command)) {
+        err = error_new(ERROR_INTERNAL, "%s is not to be run by hand", imap_command_verb(command));
+    }
+    make(s, q, command, err);
+}

@@ -1,0 +1,128 @@
+#include "session_priv.h"
+
+/* An IDLE that the server ends sooner than this, IDLE_SHORT_MAX times in a row, is none. */
+#define IDLE_SHORT_MS 5000
+#define IDLE_SHORT_MAX 3
+/* A hang-up after less silence says nothing about how long a silence is borne. */
+#define IDLE_TELLING_MS 20000
+#define IDLE_LEARN_MIN_MS 30000
+
+void session_watch(session *s, bool on) {
+    s->watch = on;
+    session_soon(s);
+}
+
+void session_hold(session *s) {
+    s->holds++;
+}
+
+void session_release(session *s) {
+    g_return_if_fail(s->holds > 0);
+    s->holds--;
+    session_soon(s);
+}
+
+bool idle_wanted(const session *s) {
+    return s->state == SESSION_READY && s->watch && s->folder && !s->holds && s->idle_supported &&
+           s->idle == IDLE_OFF && s->generation == s->generations && flight_lets_idle(s);
+}
+
+bool idle_must_end(const session *s) {
+    return s->idle == IDLE_ON && (s->queue.head || !s->watch || s->idle_due);
+}
+
+void idle_tell_poll(session *s) {
+    if (s->state == SESSION_READY && s->watch && s->folder && !s->idle_supported && !s->poll_told) {
+        s->poll_told = true;
+        session_tell(s, poll_needed);
+    }
+}
+
+static void set_off(session *s) {
+    s->idle = IDLE_OFF;
+    s->idling = NULL;
+    s->idle_due = false;
+}
+
+void idle_start(session *s) {
+    imap_command *command = NULL;
+    error *err = imap_command_idle(&s->writer, &command);
+    request *q = request_new(&request_idle, NULL);
+
+    s->idle = IDLE_ASKED;
+    s->idling = q;
+    request_queue(s, q, command, err);
+}
+
+void idle_append_done(session *s, GString *out) {
+    g_string_append(out, "DONE\r\n");
+    log_debug(&s->log, "> DONE");
+    s->idling->done_sent = true;
+    if (g_queue_peek_head(&s->flight) == s->idling) {
+        s->head_since = session_now(s); /* from now on it owes an answer */
+    }
+    s->idle_short = 0;
+    set_off(s);
+}
+
+static uint64_t renew_after(const session *s) {
+    const session_idle_memory *memory = s->config.idle_memory;
+    uint64_t ms = s->config.idle_renew_ms;
+
+    if (memory && memory->learned_ms && memory->learned_ms < ms) {
+        ms = memory->learned_ms;
+    }
+    return random_between(s->random, ms - ms / 5, ms);
+}
+
+/* "+": the server idles. */
+static void begun(session *s, request *q, const imap_response *r) {
+    (void)r;
+    if (q != s->idling || s->idle != IDLE_ASKED) {
+        return;
+    }
+    s->idle = IDLE_ON;
+    s->idle_since = session_now(s);
+    s->idle_renew_at = s->idle_since + renew_after(s);
+    session_arm(s);
+    session_soon(s); /* commands may have been waiting for it */
+    session_tell(s, watching);
+}
+
+static void give_up(session *s, const char *why) {
+    s->idle_supported = false;
+    log_info(&s->log, "IDLE does not work here (%s): polling", why);
+}
+
+static void ended(session *s, request *q, const imap_response *r, session_result *result) {
+    (void)r;
+    if (q->done_sent) {
+        return;
+    }
+    if (s->idle == IDLE_ASKED) {
+        give_up(s, result->err ? result->text : "ended before it began");
+    } else if (session_now(s) - s->idle_since >= IDLE_SHORT_MS) {
+        s->idle_short = 0;
+    } else if (++s->idle_short >= IDLE_SHORT_MAX) {
+        give_up(s, "ended at once");
+    }
+    set_off(s);
+}
+
+void idle_hung_up(session *s, uint64_t silence_ms) {
+    session_idle_memory *memory = s->config.idle_memory;
+    uint32_t before, now = (uint32_t)MIN(silence_ms, UINT32_MAX);
+
+    if (!memory || now < IDLE_TELLING_MS) {
+        return;
+    }
+    before = memory->last_hangup_ms;
+    memory->last_hangup_ms = now;
+    if (before && MAX(before, now) - MIN(before, now) <= before / 4) {
+        memory->learned_ms = MAX(MIN(before, now) / 5 * 4, IDLE_LEARN_MIN_MS);
+        log_info(&s->log, "the connection does not bear %u s of silence: IDLE is renewed after %u s", now / 1000,
+                 memory->learned_ms / 1000);
+    }
+}
+
+const request_type request_idle = {.name = "IDLE", .challenge = begun, .finish = ended};

@@ -1,0 +1,228 @@
+/*
+ * What the files of the session layer share.
+ *
+ *     session.c   life cycle, state, deadlines, the transport's callbacks
+ *     queue.c     requests: made, sent (who may go along with whom), finished
+ *     answer.c    responses to where they belong
+ *     folder.c    what is known of the selected folder
+ *     types.c     the kinds of command: what each claims of the answers, what it hands out
+ *     command.c   the public functions that make them
+ *     login.c     from the greeting to ready
+ *     sasl.c      mechanisms: which, and what to say
+ *     idle.c      watching
+ *     refusal.c   the server's NO, BAD and BYE to error values
+ */
+#ifndef SESSION_PRIV_H
+#define SESSION_PRIV_H
+
+#include "session/session.h"
+
+#include "base/text.h"
+#include "imap/mailbox.h"
+#include "imap/parser.h"
+
+#define SESSION_TIMEOUT_MS 60000
+#define SESSION_IDLE_RENEW_MS 540000
+/* A server that keeps talking but never answers is given this many times the silence allowed. */
+#define SESSION_PATIENCE 30
+#define SESSION_BYTES_IN_FLIGHT (16 * 1024)
+#define SESSION_TEXT_MAX 500 /* of the server's words that are kept */
+
+typedef struct request request;
+
+/* A kind of command. Functions may be NULL. */
+typedef struct request_type {
+    const char *name;
+    bool barrier;     /* nothing else is in flight with it */
+    bool in_folder;   /* needs the selected folder */
+    uint32_t alone;   /* kinds of untagged data (1 << enum imap_kind) that could not be told from another's */
+    /* An untagged response; true if it was for this request. */
+    bool (*claim)(session *s, request *q, const imap_response *r);
+    /* "+" when all segments are sent. */
+    void (*challenge)(session *s, request *q, const imap_response *r);
+    /* The tagged answer came: fill the result in; result->err is set already if it was not OK. */
+    void (*finish)(session *s, request *q, const imap_response *r, session_result *result);
+} request_type;
+
+/* One section that a FETCH asked for. */
+typedef struct section_asked {
+    enum imap_section_kind kind;
+    bool binary, partial;
+    char *part;
+} section_asked;
+
+struct request {
+    const request_type *type;
+    imap_command *command;
+    session_call call;
+    size_t sent;         /* segments */
+    uint32_t generation; /* of the folder it is about */
+    error *refused;      /* why it is not to be sent */
+    bool done_sent;      /* IDLE: we have ended it */
+
+    imap_set asked;      /* UIDs still to come (FETCH), or all that were asked */
+    bool open_ended;     /* from:* */
+    uint32_t items;      /* FETCH: what was asked. STATUS, LIST: enum imap_status_have. SEARCH: returns */
+    section_asked *sections;
+    size_t section_count;
+    uint32_t data_kinds; /* session_run() */
+    char *mailbox;
+
+    imap_set got;        /* SEARCH found, STORE modified */
+    bool got_any, got_damaged;
+    uint32_t count;
+    imap_status status;
+    char *mailbox_id;
+    GArray *pairs;       /* session_pair; NULL until needed */
+    uint32_t target_validity, appended;
+    struct folder *folder; /* SELECT: the one being built */
+};
+
+typedef struct folder {
+    session_folder pub;
+    char *name;
+    GStrv permanent;
+    bool permanent_told;
+} folder;
+
+enum idle_state { IDLE_OFF, IDLE_ASKED, IDLE_ON };
+
+struct session {
+    event_loop *loop;
+    tls_trust *trust;
+    random_source *random;
+    session_events events;
+    void *user;
+    log_ctx log;
+    session_config config; /* strings in `strings`, lists below */
+    GStringChunk *strings;
+    GStrv disabled, enable;
+    struct limits limits;
+
+    enum session_state state;
+    unsigned depth; /* callbacks of the loop under way; freed memory waits for 0 */
+    bool freed, closing;
+    error *failure; /* with closing; NULL = closed on request */
+    transport *transport;
+    imap_parser *parser;
+    imap_writer writer;
+    loop_timer *soon, *deadline;
+
+    imap_capabilities caps, enabled;
+    session_info info;
+    bool informed; /* info is valid */
+    char *prefix, *server, *tls, *peer;
+
+    const struct sasl_mechanism *mechanism;
+    secret *secret; /* while the login runs */
+    bool token_refused, challenge_answered;
+    char *challenge_words; /* what an OAuth2 server says is wrong, escaped */
+    unsigned setup_left;
+    bool delimiter_told;
+
+    GQueue queue;  /* request: not sent */
+    GQueue flight; /* request: sent, in order */
+    GQueue failed; /* request: refused locally, to be told */
+    uint64_t head_since; /* when the oldest in flight became the oldest */
+    uint64_t quiet_before; /* ms of silence before the bytes that are being looked at */
+    uint64_t probe_until; /* anything must have come by then; with LOGOUT: the end. 0 = none */
+
+    folder *folder;
+    uint32_t generation;  /* of `folder` */
+    uint32_t generations; /* SELECTs and UNSELECTs made */
+
+    bool watch, idle_supported, poll_told;
+    unsigned holds;
+    enum idle_state idle;
+    request *idling; /* in flight, while idle is not IDLE_OFF */
+    bool idle_due;   /* to be renewed */
+    uint64_t idle_since, idle_renew_at;
+    unsigned idle_short; /* IDLEs in a row that the server ended at once */
+
+    session_stats stats;
+};
+
+/* session.c */
+void session_enter(session *s);
+void session_leave(session *s); /* may free s */
+void session_go(session *s, enum session_state state);
+/* Lose the connection; the owner hears of it from the loop. Takes err (NULL: on request). First call counts. */
+void session_fail(session *s, error *err);
+void session_soon(session *s); /* session_flush() and what is to be told, next turn */
+void session_arm(session *s);  /* the deadline timer, after anything it depends on changed */
+uint64_t session_now(const session *s);
+/* A callback of the owner's, unless it has freed the session meanwhile or gave none. */
+#define session_tell(s, event, ...)                                                                                    \
+    do {                                                                                                               \
+        if (!(s)->freed && (s)->events.event) {                                                                        \
+            (s)->events.event((s)->user, ##__VA_ARGS__);                                                               \
+        }                                                                                                              \
+    } while (0)
+static inline bool session_alive(const session *s) {
+    return !s->freed && s->state != SESSION_CLOSED;
+}
+
+/* queue.c */
+request *request_new(const request_type *type, const session_call *call);
+void request_free(request *q);
+/* err, if any, is taken and becomes the request's refusal. */
+void request_queue(session *s, request *q, imap_command *command, error *err);
+void request_answered(session *s, request *q, const imap_response *r); /* tagged */
+void request_continue(session *s, const imap_response *r);             /* "+" */
+/* Everything that was made and is not finished: err is copied. */
+void requests_fail(session *s, const error *err);
+void requests_tell_refused(session *s);
+void session_flush(session *s);
+request *request_by_tag(session *s, imap_str tag);
+/* Could an IDLE follow what is in flight? */
+bool flight_lets_idle(const session *s);
+void session_write(session *s, const char *bytes, size_t len);
+
+/* answer.c */
+void session_answer(session *s, const imap_response *r);
+
+/* types.c */
+extern const request_type request_plain, request_select, request_unselect, request_fetch, request_store, request_copy,
+    request_move, request_expunge, request_search, request_list, request_status, request_append, request_other;
+
+/* folder.c */
+folder *folder_new(const char *name);
+void folder_free(folder *f);
+/* FLAGS, EXISTS, and the codes of untagged OKs; true if it was one of them. */
+bool folder_learn(folder *f, const imap_response *r);
+
+/* login.c */
+void login_greeted(session *s, const transport_greeting *greeting);
+
+/* sasl.c */
+typedef struct sasl_mechanism {
+    enum session_auth auth;
+    const char *name; /* NULL: the LOGIN command */
+    int offered_as;   /* enum imap_auth; -1: LOGIN */
+    bool token, needs_secret;
+    /* Raw initial response. NULL: the server speaks first. */
+    GString *(*initial)(const session *s);
+    /* Raw answer to a challenge. NULL: there is none to give. */
+    GString *(*reply)(const session *s, const char *challenge, size_t len);
+} sasl_mechanism;
+/* ERROR_AUTH: none in common. */
+error *sasl_choose(const session *s, const sasl_mechanism **mechanism_out);
+
+/* idle.c */
+extern const request_type request_idle;
+bool idle_wanted(const session *s);      /* now, given an empty queue */
+bool idle_must_end(const session *s);
+void idle_append_done(session *s, GString *out);
+void idle_start(session *s); /* makes the IDLE request, at the queue's end */
+void idle_tell_poll(session *s); /* the owner, if IDLE is wanted and cannot be */
+void idle_hung_up(session *s, uint64_t silence_ms); /* the connection did not survive this silence: learn */
+
+/* refusal.c */
+/* NO or BAD to a command; login: to a login. Escaped words. */
+error *refusal_error(const imap_response *r, bool login);
+error *bye_error(const imap_response *r, bool login);
+bool refusal_is_not_connected(const imap_response *r);
+bool refusal_is_throttle(imap_str text);
+char *refusal_words(imap_str text); /* escaped, cut; g_free */
+
+#endif
