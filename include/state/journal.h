@@ -64,6 +64,8 @@ struct state_row {
     bool gone;    /* no such row or step any more: all below is 0 */
     enum state_stage stage;
     uint32_t attempts, faults;
+    uint32_t step_attempts;  /* failures of step seq */
+    bool rekey;              /* its UIDVALIDITY is gone: no action by UID before state_rekey or adoption */
     uint32_t next_seq;       /* first step that is not done; 0 = none */
     bool waiting;            /* that step is a delivery: the outbox goes on with this message, nobody else has to */
     const char *due_webhook; /* not NULL: a delivery to this webhook became due by this request */
@@ -135,7 +137,7 @@ void state_plan(state *st, const struct state_plan *plan, state_plan_fn done, vo
 struct state_step_note {
     int64_t row;
     uint32_t seq;
-    const void *note; /* opaque, e.g. the target's UIDNEXT before a COPY; replaces an earlier one */
+    const void *note; /* opaque, e.g. the target's UIDNEXT before a COPY; replaces an earlier one, NULL leaves it */
     size_t note_len;
 };
 /* The step is about to be sent: from here its outcome is unknown until told (STATE_STEP_BEGUN). */
@@ -144,10 +146,12 @@ void state_step_begin(state *st, const struct state_step_note *notes, size_t n, 
 struct state_step_result {
     int64_t row;
     uint32_t seq;
-    const char *target_folder; /* where the message is now; NULL = where it was */
+    const char *target_folder;               /* NULL: the step put nothing anywhere */
     uint32_t target_uidvalidity, target_uid; /* COPYUID or APPENDUID (RFC 4315); 0 = not told */
+    bool moved;                              /* the message itself is there now, not a copy */
 };
-/* The row is done with its last step. A target UID is remembered as our own copy. Repeats change nothing. */
+/* The row is done with its last step. A target UID is remembered as our own copy (state_arrival.own). Repeats change
+ * nothing. */
 void state_step_done(state *st, const struct state_step_result *results, size_t n, state_rows_fn done, void *user);
 
 struct state_step_failure {
@@ -192,6 +196,7 @@ struct state_step_info {
     const char *delivery; /* id in the outbox, NULL = none */
     const char *target_folder;
     uint32_t target_uidvalidity, target_uid;
+    bool moved;
     int64_t done_at; /* 0 = not done */
 };
 
@@ -203,7 +208,8 @@ struct state_message {
     enum state_stage stage;
     uint32_t attempts, faults;
     bool own, waiting; /* see state_arrival and state_row */
-    bool rekey;        /* its UIDVALIDITY is gone and steps that need the UID are open: it waits to be found again */
+    bool rekey; /* its UIDVALIDITY is gone and steps that need the UID are open: it waits to be found again. What was
+                   not found by a whole listing of the folder is for the caller to park */
     const char *identity;
     int64_t arrived_at, next_at, finished_at; /* next_at: not before; finished_at 0 = open. Make a delay of next_at when
                                                  it is read; do not compare it with a clock later */
@@ -271,8 +277,9 @@ struct state_validity_change {
     uint64_t rekeyed;   /* planned rows that wait for their UID (state_filter.rekey_only) */
 };
 typedef void (*state_validity_fn)(void *user, const error *err, const struct state_validity_change *change);
-/* The folder's rows of any other UIDVALIDITY can no longer be addressed; rows whose open steps need no UID go on. Do
- * not send anything by UID from before this call. */
+/* The folder's rows of any other UIDVALIDITY can no longer be addressed; rows whose open steps need no UID go on, and
+ * so do those that a finished step has moved elsewhere (compare their target_uidvalidity with the folder they are in). Do
+ * not send anything by UID from before this call. Nothing changes if the cursor has this UIDVALIDITY already. */
 void state_uidvalidity_changed(state *st, const struct state_validity *validity, state_validity_fn done, void *user);
 
 /* The message of this planned row was found under another UID. A row that this UID has without a plan is forgotten; one
@@ -286,8 +293,9 @@ struct state_keep {
     uint64_t ledger_ms;  /* identities; take it longer */
 };
 typedef void (*state_pruned_fn)(void *user, const error *err, uint64_t removed);
-/* Removes a bounded number of what is older, and expired keys; call again at once while removed > 0. Each call lets age
- * count at most a day more than the call before, so that a clock gone wrong for minutes costs no history. */
+/* Removes a bounded number of what is older, and expired keys; call again at once while removed > 0, and then, say, in
+ * an hour. Each such round lets age count at most a day more than the round before, so that a clock gone wrong for
+ * minutes costs no history. */
 void state_prune(state *st, const struct state_keep *keep, state_pruned_fn done, void *user);
 
 #endif

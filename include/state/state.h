@@ -45,7 +45,7 @@ struct state_options {
     const char *dir;           /* made with mode 0700 if absent; files 0600 */
     const clock_source *clock; /* outlives the state */
     log_ctx log;               /* outlives the state */
-    void (*wake)(void *user);  /* from the state's thread, when state_dispatch() has work; NULL = none */
+    void (*wake)(void *user);  /* from any thread, when state_dispatch() has work; NULL = none */
     void *wake_user;
 };
 

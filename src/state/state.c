@@ -1,0 +1,397 @@
+/* The queue, its thread and the way back. Knows nothing of any database. */
+#include "state/state.h"
+
+#include "backend_priv.h"
+#include "base/limits.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+
+struct list {
+    struct request *head, *tail;
+};
+
+struct state {
+    const clock_source *clock;
+    log_ctx log;
+    void (*wake)(void *user);
+    void *wake_user;
+    const struct backend_ops *ops;
+    struct backend *backend;
+    GThread *thread;
+    void (*hook)(void *user, const char *name);
+    void *hook_user;
+
+    GMutex lock; /* guards all up to the next comment */
+    GCond work, ready;
+    struct list queue, finished;
+    bool stopping;
+    struct state_stats stats; /* but for `outstanding` */
+
+    /* the loop's thread only */
+    struct request *outstanding;
+    size_t n_outstanding;
+    bool dispatching;
+    int64_t last_now;
+};
+
+static void list_append(struct list *list, struct request *r) {
+    r->next = NULL;
+    if (list->tail) {
+        list->tail->next = r;
+    } else {
+        list->head = r;
+    }
+    list->tail = r;
+}
+
+static void request_free(struct request *r) {
+    error_free(r->err);
+    arena_release(&r->arena);
+    g_free(r);
+}
+
+bool request_writes(enum request_type type) {
+    switch (type) {
+    case REQUEST_CURSOR_LOAD:
+    case REQUEST_LIST:
+    case REQUEST_LOAD:
+    case REQUEST_COUNTS:
+    case REQUEST_FIND_HANDLED:
+    case REQUEST_OUTBOX_DUE:
+    case REQUEST_OUTBOX_LIST:
+    case REQUEST_OUTBOX_COUNTS:
+    case REQUEST_OUTBOX_NEXT:
+    case REQUEST_KV_GET:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static bool brings_new_work(enum request_type type) {
+    return type == REQUEST_ARRIVE || type == REQUEST_PLAN || type == REQUEST_KV_SET || type == REQUEST_KV_INCR;
+}
+
+/* --- the state's thread ------------------------------------------------------------------------------------------- */
+
+static void fail_all(struct request *first, const error *err) {
+    for (struct request *r = first; r; r = r->next) {
+        error_free(r->err);
+        r->err = error_copy(err);
+    }
+}
+
+static error *commit(state *st, bool writes) {
+    error *err;
+
+    if (writes && st->hook) {
+        st->hook(st->hook_user, "commit-before");
+    }
+    err = st->ops->commit(st->backend);
+    if (writes && !err && st->hook) {
+        st->hook(st->hook_user, "commit-after");
+    }
+    return err;
+}
+
+/* True if the transaction was written. */
+static bool run_batch(state *st, struct request *first) {
+    error *err = st->ops->begin(st->backend);
+    bool writes = false;
+
+    for (struct request *r = first; r && !err; r = r->next) {
+        writes = writes || request_writes(r->type);
+        err = st->ops->exec(st->backend, r);
+    }
+    if (!err) {
+        err = commit(st, writes);
+    }
+    if (!err) {
+        return true;
+    }
+    st->ops->rollback(st->backend);
+    fail_all(first, err);
+    log_error_value(&st->log, LOG_LEVEL_ERROR, err);
+    error_free(err);
+    return false;
+}
+
+/* Cuts the batch off the queue. Called with the lock. */
+static struct request *take_batch(state *st, struct request **last_out) {
+    struct request *first = st->queue.head, *last = first;
+
+    for (size_t n = 1;; n++) {
+        st->stats.queued--;
+        st->stats.queued_bytes -= last->bytes;
+        if (!last->next || n == LIMIT_STATE_BATCH) {
+            break;
+        }
+        last = last->next;
+    }
+    st->queue.head = last->next;
+    if (!st->queue.head) {
+        st->queue.tail = NULL;
+    }
+    last->next = NULL;
+    *last_out = last;
+    return first;
+}
+
+static void hand_back(state *st, struct request *first, struct request *last, bool written) {
+    g_mutex_lock(&st->lock);
+    if (st->finished.tail) {
+        st->finished.tail->next = first;
+    } else {
+        st->finished.head = first;
+    }
+    st->finished.tail = last;
+    st->stats.commits += written;
+    st->stats.failed_commits += !written;
+    st->stats.failing = !written;
+    g_cond_signal(&st->ready);
+    g_mutex_unlock(&st->lock);
+    if (st->wake) {
+        st->wake(st->wake_user);
+    }
+}
+
+static void *run(void *user) {
+    state *st = user;
+
+    g_mutex_lock(&st->lock);
+    for (;;) {
+        while (!st->queue.head && !st->stopping) {
+            g_cond_wait(&st->work, &st->lock);
+        }
+        if (!st->queue.head) {
+            break;
+        }
+        struct request *last, *first = take_batch(st, &last);
+        g_mutex_unlock(&st->lock);
+        bool written = run_batch(st, first);
+        hand_back(st, first, last, written);
+        st->ops->idle(st->backend);
+        g_mutex_lock(&st->lock);
+    }
+    g_mutex_unlock(&st->lock);
+    return NULL;
+}
+
+/* --- submission --------------------------------------------------------------------------------------------------- */
+
+struct request *request_new(state *st, enum request_type type, void *user) {
+    struct request *r = g_new0(struct request, 1);
+
+    r->type = type;
+    r->user = user;
+    r->now = clock_wall_ms(st->clock);
+    return r;
+}
+
+static void enqueue(state *st, struct request *r) {
+    bool was_empty, refuse;
+
+    r->out_next = st->outstanding;
+    if (r->out_next) {
+        r->out_next->out_prev = r;
+    }
+    st->outstanding = r;
+    st->n_outstanding++;
+    r->bytes = r->arena.total + sizeof *r;
+    g_mutex_lock(&st->lock);
+    refuse = brings_new_work(r->type) && (st->stats.queued >= LIMIT_STATE_QUEUE ||
+                                          st->stats.queued_bytes + r->bytes > LIMIT_STATE_QUEUE_BYTES);
+    was_empty = !st->queue.head;
+    st->stats.requests++;
+    if (refuse) {
+        r->err = error_new(ERROR_BUSY, "the journal cannot keep up: %zu requests wait", st->stats.queued);
+        list_append(&st->finished, r);
+    } else {
+        list_append(&st->queue, r);
+        st->stats.queued++;
+        st->stats.queued_bytes += r->bytes;
+    }
+    if (was_empty) {
+        g_cond_signal(&st->work);
+    }
+    g_mutex_unlock(&st->lock);
+    if (refuse && st->wake) {
+        st->wake(st->wake_user);
+    }
+}
+
+void request_submit(state *st, struct request *r) {
+    enum { SLACK_MS = 1000 }; /* what a clock that is being disciplined may step */
+
+    if (r->now < st->last_now - SLACK_MS) {
+        struct request *back = request_new(st, REQUEST_CLOCK_BACK, NULL);
+        back->now = r->now;
+        enqueue(st, back);
+    }
+    st->last_now = r->now;
+    enqueue(st, r);
+}
+
+/* --- the way back ------------------------------------------------------------------------------------------------- */
+
+static void forget(state *st, struct request *r) {
+    if (r->out_prev) {
+        r->out_prev->out_next = r->out_next;
+    } else {
+        st->outstanding = r->out_next;
+    }
+    if (r->out_next) {
+        r->out_next->out_prev = r->out_prev;
+    }
+    st->n_outstanding--;
+}
+
+void state_dispatch(state *st) {
+    struct request *r, *next;
+
+    if (st->dispatching) {
+        return;
+    }
+    st->dispatching = true;
+    g_mutex_lock(&st->lock);
+    r = st->finished.head;
+    st->finished = (struct list){0};
+    g_mutex_unlock(&st->lock);
+    for (; r; r = next) {
+        next = r->next;
+        forget(st, r);
+        if (r->deliver && !r->cancelled) {
+            r->deliver(r);
+        }
+        if (r->type == REQUEST_DROP && !r->err) {
+            for (size_t i = 0; i < r->out.rows.n; i++) {
+                if (r->out.rows.dropped[i]) {
+                    log_notice(&st->log, "%s", r->out.rows.dropped[i]);
+                }
+            }
+        }
+        request_free(r);
+    }
+    st->dispatching = false;
+}
+
+bool state_wait(state *st) {
+    if (!st->outstanding || st->dispatching) {
+        return false;
+    }
+    g_mutex_lock(&st->lock);
+    while (!st->finished.head) {
+        g_cond_wait(&st->ready, &st->lock);
+    }
+    g_mutex_unlock(&st->lock);
+    state_dispatch(st);
+    return true;
+}
+
+void state_cancel(state *st, const void *user) {
+    for (struct request *r = st->outstanding; r; r = r->out_next) {
+        if (r->user == user) {
+            r->cancelled = true;
+        }
+    }
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+/* Signals are the loop's; and a file size limit shall be an error of write(2), not the end. */
+static GThread *start_thread(state *st) {
+    sigset_t all, before;
+    GThread *thread;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread = g_thread_new("journal", run, st);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return thread;
+}
+
+error *state_open(const struct state_options *options, state **state_out) {
+    const struct backend_ops *ops = &backend_sqlite;
+    struct backend *backend;
+    error *err = ops->open(options, &backend);
+    state *st;
+
+    *state_out = NULL;
+    if (err) {
+        return err;
+    }
+    st = g_new0(state, 1);
+    st->clock = options->clock;
+    st->log = options->log;
+    st->wake = options->wake;
+    st->wake_user = options->wake_user;
+    st->ops = ops;
+    st->backend = backend;
+    st->last_now = clock_wall_ms(st->clock);
+    g_mutex_init(&st->lock);
+    g_cond_init(&st->work);
+    g_cond_init(&st->ready);
+    st->thread = start_thread(st);
+    *state_out = st;
+    return NULL;
+}
+
+void state_close(state *st) {
+    struct request *next;
+
+    if (!st) {
+        return;
+    }
+    g_mutex_lock(&st->lock);
+    st->stopping = true;
+    g_cond_signal(&st->work);
+    g_mutex_unlock(&st->lock);
+    g_thread_join(st->thread);
+    for (struct request *r = st->finished.head; r; r = next) {
+        next = r->next;
+        request_free(r);
+    }
+    st->ops->close(st->backend);
+    g_mutex_clear(&st->lock);
+    g_cond_clear(&st->work);
+    g_cond_clear(&st->ready);
+    g_free(st);
+}
+
+void state_get_stats(state *st, struct state_stats *stats_out) {
+    g_mutex_lock(&st->lock);
+    *stats_out = st->stats;
+    g_mutex_unlock(&st->lock);
+    stats_out->outstanding = st->n_outstanding;
+}
+
+const char *state_instance_id(const state *st) {
+    return st->ops->instance_id(st->backend);
+}
+
+bool state_was_clean(const state *st) {
+    return st->ops->was_clean(st->backend);
+}
+
+void state_set_step_hook(state *st, void (*hook)(void *user, const char *name), void *user) {
+    g_mutex_lock(&st->lock);
+    st->hook = hook;
+    st->hook_user = user;
+    g_mutex_unlock(&st->lock);
+}
+
+void state_new_id(char id_out[STATE_ID_SIZE]) {
+    static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    unsigned char random[STATE_ID_SIZE - 5];
+
+    while (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+    }
+    memcpy(id_out, "msg_", 4);
+    for (size_t i = 0; i < sizeof random; i++) {
+        id_out[4 + i] = letters[random[i] & 31];
+    }
+    id_out[STATE_ID_SIZE - 1] = '\0';
+}
