@@ -32,7 +32,7 @@ void loop_stop(event_loop *loop);
 /* One turn: what is ready now; with wait, blocks until something is. False when nothing is left to wait for. */
 bool loop_turn(event_loop *loop, bool wait);
 const clock_source *loop_clock(const event_loop *loop);
-/* The clock's elapsed milliseconds, read once a turn. */
+/* The clock's elapsed milliseconds. */
 uint64_t loop_now(const event_loop *loop);
 
 /*

@@ -24,8 +24,8 @@ typedef struct process_options {
     const char *const *argv;    /* NULL-terminated */
     const char *const *env;     /* "NAME=value", NULL-terminated; NULL = the caller's environment */
     const char *cwd;            /* NULL = the caller's */
-    int out;                    /* descriptor to become stdout; -1 = /dev/null */
-    int err;                    /* descriptor to become stderr; -1 = /dev/null; 2 = inherit */
+    int out;                    /* descriptor to become stdout; 0 = /dev/null */
+    int err;                    /* descriptor to become stderr; 0 = /dev/null; 2 = inherit */
     int fds[PROCESS_FDS_MAX];   /* fds[i] becomes descriptor 3 + i; borrowed: the caller closes its copies after */
     size_t fd_count;
 } process_options;

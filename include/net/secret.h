@@ -42,7 +42,7 @@ typedef void (*secret_fn)(void *user, secret *s, error *err);
  * Resolve. Errors, all ERROR_CONFIG unless it says otherwise, reach fn:
  * file        unreadable; not a regular file; readable or writable by group or others; owned neither by us nor by root
  * env         not set
- * command     cannot be started, failed, slower than 10 s (ERROR_IO: try later), more than SECRET_MAX bytes
+ * command     cannot be started, failed, slower than 10 s, too much output: all ERROR_IO, try later
  * credential  $CREDENTIALS_DIRECTORY not set, name with a '/', unreadable (systemd.exec(5) LoadCredential=)
  */
 secret_request *secret_resolve(event_loop *loop, const secret_spec *spec, secret_fn fn, void *user);

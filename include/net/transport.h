@@ -3,7 +3,7 @@
  *
  * When it is connected, the greeting has been read and CAPABILITY was asked once (under TLS, unless tls is none); what
  * comes then is the session's: no credential passes through here but as opaque bytes of transport_send(). The commands
- * sent before used the tags A001, A002, ...: a session uses others.
+ * sent before used tags of one letter and three digits (A001): a session uses others.
  *
  * Security (RFC 9051 section 7.1.4 and 11.1, RFC 8314):
  * - TLS 1.2 at least, chain and host name verified, no way to switch that off. Never downgraded: with starttls, a
@@ -25,6 +25,12 @@
 #include <stdint.h>
 
 typedef struct transport transport;
+
+/* What the connections of a process share: certificates, and a few libcurl handles. */
+typedef struct transport_pool transport_pool;
+/* Loop and trust are borrowed and outlive the pool. */
+transport_pool *transport_pool_new(event_loop *loop, tls_trust *trust);
+void transport_pool_free(transport_pool *pool); /* after its transports. Accepts NULL */
 
 enum transport_tls { TRANSPORT_TLS_IMPLICIT, TRANSPORT_TLS_STARTTLS, TRANSPORT_TLS_NONE };
 
@@ -64,9 +70,9 @@ typedef struct transport_events {
 } transport_events;
 
 /* Starts connecting. ERROR_CONFIG: bad host, port or proxy, tls none to what is not loopback. log is copied; its
- * strings and the trust outlive the transport. */
-error *transport_open(event_loop *loop, tls_trust *trust, const transport_options *options,
-                      const transport_events *events, void *user, const log_ctx *log, transport **transport_out);
+ * strings outlive the transport. */
+error *transport_open(transport_pool *pool, const transport_options *options, const transport_events *events, void *user,
+                      const log_ctx *log, transport **transport_out);
 /* Closes at once, with a TLS close_notify if it can be sent without waiting. closed is not called. Accepts NULL. */
 void transport_free(transport *t);
 /* Copy bytes and send them as the server takes them; wiped from memory once sent. Before connected and after closed
