@@ -133,8 +133,8 @@ typedef struct session_events {
     void (*closed)(void *user, error *err);
 } session_events;
 
-/* loop, trust, random, and log's strings outlive the session; events is copied. random is for jitter only. */
-session *session_new(event_loop *loop, tls_trust *trust, random_source *random, const session_config *config,
+/* loop, pool, random, and log's strings outlive the session; events is copied. random is for jitter only. */
+session *session_new(event_loop *loop, transport_pool *pool, random_source *random, const session_config *config,
                      const session_events *events, void *user, const log_ctx *log);
 /* Starts connecting. ERROR_CONFIG as transport_open(); the session is then closed and `closed` is not called. */
 error *session_open(session *s);

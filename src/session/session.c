@@ -255,13 +255,13 @@ static void copy_config(session *s, const session_config *config) {
     c->idle_renew_ms = c->idle_renew_ms ? c->idle_renew_ms : SESSION_IDLE_RENEW_MS;
 }
 
-session *session_new(event_loop *loop, tls_trust *trust, random_source *random, const session_config *config,
+session *session_new(event_loop *loop, transport_pool *pool, random_source *random, const session_config *config,
                      const session_events *events, void *user, const log_ctx *log) {
     session *s = g_new0(session, 1);
     uint8_t tag_seed[8];
 
     s->loop = loop;
-    s->trust = trust;
+    s->pool = pool;
     s->random = random;
     s->events = *events;
     s->user = user;
@@ -297,7 +297,7 @@ error *session_open(session *s) {
     }
     session_go(s, SESSION_CONNECTING);
     s->stats.opened = session_now(s);
-    err = transport_open(s->loop, s->trust, &options, &transport_callbacks, s, &s->log, &s->transport);
+    err = transport_open(s->pool, &options, &transport_callbacks, s, &s->log, &s->transport);
     if (err) {
         session_go(s, SESSION_CLOSED);
     }

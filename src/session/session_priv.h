@@ -89,7 +89,7 @@ enum idle_state { IDLE_OFF, IDLE_ASKED, IDLE_ON };
 
 struct session {
     event_loop *loop;
-    tls_trust *trust;
+    transport_pool *pool;
     random_source *random;
     session_events events;
     void *user;
