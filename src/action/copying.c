@@ -1,0 +1,201 @@
+/*
+ * A COPY that survives a lost answer: the target's UIDVALIDITY and UIDNEXT are journaled before it is sent, and a copy
+ * whose answer never came is looked for above them by Message-ID.
+ */
+#include "imap/mailbox.h"
+#include "verb_priv.h"
+
+#include <string.h>
+
+enum { NOTE_COPYING = 1, NOTE_COPIED = 2 };
+
+struct copying {
+    struct action_batch *batch;
+    void (*then)(struct action_batch *batch);
+};
+
+static struct copying *copying_new(struct action_batch *batch, void (*then)(struct action_batch *)) {
+    struct copying *c = g_new0(struct copying, 1);
+
+    *c = (struct copying){batch, then};
+    return c;
+}
+
+static void put32(uint8_t *out, uint32_t n) {
+    n = GUINT32_TO_BE(n);
+    memcpy(out, &n, 4);
+}
+
+static uint32_t get32(const uint8_t *in) {
+    uint32_t n;
+
+    memcpy(&n, in, 4);
+    return GUINT32_FROM_BE(n);
+}
+
+static void ask_status(struct copying *c);
+
+static session_call call_for(struct copying *c, session_done_fn done) {
+    session_call call = batch_call(c->batch, done);
+
+    call.user = c;
+    return call;
+}
+
+/* True if there was trouble: c is gone then. */
+static bool trouble(struct copying *c, const session_result *result) {
+    if (!result->err) {
+        return false;
+    }
+    if (!target_missing(c->batch, result, c->batch->verb->start)) {
+        batch_trouble(c->batch, result);
+    }
+    g_free(c);
+    return true;
+}
+
+/* Each note of the batch in one request; `next` then runs with c. */
+static void journal(struct copying *c, uint8_t phase, state_rows_fn next) {
+    GPtrArray *items = c->batch->items;
+    struct state_step_note *notes = g_new0(struct state_step_note, items->len);
+
+    for (guint i = 0; i < items->len; i++) {
+        action_item *item = items->pdata[i];
+        item->note[0] = phase;
+        put32(item->note + 1, c->batch->mark.validity);
+        put32(item->note + 5, c->batch->mark.uidnext);
+        item->note_len = 9;
+        notes[i] = (struct state_step_note){item->row, item->seq, item->note, item->note_len};
+    }
+    state_step_begin(batch_env(c->batch)->state, notes, items->len, next, c);
+    g_free(notes);
+}
+
+static void copied_journaled(void *user, const error *err, const struct state_row *rows, size_t n) {
+    struct copying c = *(struct copying *)user;
+
+    g_free(user);
+    if (err || !batch_session(c.batch)) {
+        batch_again(c.batch, true);
+    } else {
+        c.then(c.batch);
+    }
+}
+
+static void copied(void *user, const session_result *result) {
+    struct copying *c = user;
+    struct action_batch *batch = c->batch;
+
+    if (trouble(c, result)) {
+        return;
+    }
+    g_free(batch->pairs);
+    batch->pairs = g_memdup2(result->pairs, result->pair_count * sizeof *result->pairs);
+    batch->pair_count = result->pair_count;
+    batch->pair_validity = result->target_validity;
+    if (batch->emulate) {
+        journal(c, NOTE_COPIED, copied_journaled);
+        return;
+    }
+    void (*then)(struct action_batch *) = c->then;
+    g_free(c);
+    then(batch);
+}
+
+static void send_copy(void *user, const error *err, const struct state_row *rows, size_t n) {
+    struct copying *c = user;
+
+    if (err || !batch_session(c->batch)) {
+        batch_again(c->batch, false);
+        g_free(c);
+        return;
+    }
+    session_call call = call_for(c, copied);
+    session_copy(batch_session(c->batch), &c->batch->uids, c->batch->target, &call);
+}
+
+static void status_known(void *user, const session_result *result) {
+    struct copying *c = user;
+    const imap_status *status = result->status;
+
+    if (trouble(c, result)) {
+        return;
+    }
+    c->batch->mark.validity = status && (status->have & IMAP_STATUS_UIDVALIDITY) ? status->uidvalidity : 0;
+    c->batch->mark.uidnext = status && (status->have & IMAP_STATUS_UIDNEXT) ? status->uidnext : 0;
+    journal(c, NOTE_COPYING, send_copy);
+}
+
+static void ask_status(struct copying *c) {
+    session_call call = call_for(c, status_known);
+
+    call.uidvalidity = 0;
+    session_status(batch_session(c->batch), c->batch->target, IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY, &call);
+}
+
+/* --- looking for a copy whose answer was lost ---------------------------------------------------------------------- */
+
+struct lookup {
+    struct copying *c;
+    bool found;
+    error *err;
+};
+
+static void back(void *user, const session_result *result) {
+    struct lookup *l = user;
+    struct copying *c = l->c;
+    const action_env *env = batch_env(c->batch);
+
+    if (!result->err && env->reselected) {
+        env->reselected(env->user, result);
+    }
+    if (l->err || result->err) {
+        batch_again(c->batch, true);
+        g_free(c);
+    } else if (l->found) {
+        void (*then)(struct action_batch *) = c->then;
+        struct action_batch *batch = c->batch;
+        g_free(c);
+        then(batch);
+    } else {
+        ask_status(c);
+    }
+    error_free(l->err);
+    g_free(l);
+}
+
+static void searched(void *user, const session_result *result) {
+    struct lookup *l = user;
+
+    if (result->err && !l->err) {
+        l->err = error_copy(result->err);
+    }
+    l->found = !result->err && result->found && !imap_set_is_empty(result->found);
+}
+
+/* The folder is left for it, and selected again: all three commands are made now, so that what others make from here on
+ * belongs to the folder. */
+static void look(struct copying *c, action_item *item) {
+    session *s = batch_session(c->batch);
+    struct lookup *l = g_new0(struct lookup, 1);
+    imap_search_want want = {.uid_from = get32(item->note + 5), .header = "Message-ID", .header_value = item->message_id};
+
+    l->c = c;
+    session_select(s, c->batch->target, true, NULL, &(session_call){0});
+    session_search(s, &want, &(session_call){.done = searched, .user = l, .uidvalidity = get32(item->note + 1)});
+    session_select(s, batch_folder(c->batch), false, NULL, &(session_call){.done = back, .user = l});
+}
+
+void copying_start(struct action_batch *batch, void (*then)(struct action_batch *batch)) {
+    action_item *item = batch->items->pdata[0];
+    struct copying *c = copying_new(batch, then);
+
+    if (item->maybe_done && item->note_len == 9 && item->note[0] == NOTE_COPIED) {
+        g_free(c);
+        then(batch);
+    } else if (item->maybe_done && item->note_len == 9 && get32(item->note + 5) && item->message_id) {
+        look(c, item);
+    } else {
+        ask_status(c);
+    }
+}
