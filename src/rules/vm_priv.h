@@ -105,8 +105,8 @@ bool vm_call(lua_State *L, int nargs, int nresults, struct vm_error *err_out);
  * *why_out (g_free) says why not. g_free. With a name below "mailruled/" the shipped library's folder takes the root's place.
  */
 char *vm_resolve(struct vm *vm, const char *path, char **why_out);
-/* Where in Lua code we are: the level-th Lua function up from here (0 = innermost). False if there is none. *file_out is
- * on L's stack (pushed; the caller pops it). */
+/* Where in Lua code we are: the level-th Lua function up from here (0 = innermost). False if there is none. *file_out
+ * is valid while that function runs. Raises nothing. */
 bool vm_place(lua_State *L, int level, const char **file_out, uint32_t *line_out);
 
 /* --- running rules: coroutines ------------------------------------------------------------------------------------ */
