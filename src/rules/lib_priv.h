@@ -33,6 +33,24 @@ void lib_msg_push(lua_State *L, rules_job *job);
 /* To be called when the job ends: whatever Lua still holds of it raises "message is no longer valid". */
 void lib_msg_invalidate(rules_job *job);
 
+/* --- what the libraries share (lib_support.c) ------------------------------------------------------------------------ */
+
+/* A NEED of that kind for the rule at work. */
+wire_message *lib_need_new(const rules_job *job, enum wire_need_kind kind);
+/* The answer that just came, if it is of that kind; NULL otherwise. */
+const wire_answer *lib_answer(const rules_job *job, enum wire_need_kind kind);
+/* Pushes nil and the text; returns 2. */
+int lib_nothing(lua_State *L, const char *why);
+/* The argument as milliseconds: a number of seconds or "5m"; raises. none_ms where it is nil or absent. */
+uint64_t lib_check_duration(lua_State *L, int arg, uint64_t none_ms);
+/* True if what this job's rule does must have no effect outside. */
+bool lib_is_trial(const rules_job *job);
+
+/* --- dates (lib_time.c) ------------------------------------------------------------------------------------------------- */
+void lib_date_push(lua_State *L, int64_t epoch, int32_t offset);
+/* RFC 3339 in UTC, "2024-05-06T07:08:09Z". g_free. */
+char *lib_date_rfc3339(int64_t epoch);
+
 /* --- validation (valid.c) ------------------------------------------------------------------------------------------- */
 
 /* NULL if it may be sent to a server, else why not, as the end of a sentence ("contains a control character"); static.
@@ -46,6 +64,10 @@ const char *valid_flag(const char *s, size_t len);
 /* The Lua value at index as JSON; NULL and *why_out (static or on the stack) if it cannot be. Caller owns the result.
  * Never raises but for lack of memory. */
 json_t *lib_json_from_lua(lua_State *L, int index, const char **why_out);
+/* Pushes the value at index as JSON text, members sorted; raises "WHAT cannot be JSON: it has ...". */
+void lib_json_push_text(lua_State *L, int index, const char *what);
+/* Pushes what the text says and returns true, or why it is no JSON and false. */
+bool lib_json_push(lua_State *L, const char *text, size_t len);
 
 /* --- webhook bodies (payload.c) ---------------------------------------------------------------------------------------- */
 

@@ -24,11 +24,6 @@ static int fail(lua_State *L, lua_State *co, enum mode mode) {
         lua_resetthread(co); /* runs what is to be closed */
         vm_check_blown(L);
     }
-    if (lua_type(L, -1) == LUA_TSTRING) {
-        luaL_where(L, 1);
-        lua_insert(L, -2);
-        lua_concat(L, 2);
-    }
     return lua_error(L);
 }
 

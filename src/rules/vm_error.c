@@ -54,7 +54,23 @@ static void set_text(struct vm_error *err, const char *text) {
     err->text = g_string_free(out, FALSE);
 }
 
-/* What the message says of its place (error() with a level names a caller) goes before where the stack ended. */
+/* "NAME.lua:12: text", also of a file that is not on the stack: require raises anew what it met in another file. */
+static bool parse_place(const char *message, struct vm_error *err) {
+    const char *end = strstr(message, ".lua:");
+    g_autofree char *name = end ? g_strndup(message, (gsize)(end - message) + strlen(".lua")) : NULL;
+    const char *text = name ? after_place(message, name, &err->line) : NULL;
+
+    if (!text) {
+        return false;
+    }
+    g_free(err->file);
+    err->file = g_steal_pointer(&name);
+    set_text(err, text);
+    return true;
+}
+
+/* What the message says of its place (error() with a level names a caller) goes before where the stack ended. A long
+ * name is cut in messages, hence the comparison with each level's. */
 static void locate(lua_State *L, int level, const char *message, struct vm_error *err) {
     lua_Debug ar;
     const char *text;
@@ -75,18 +91,23 @@ static void locate(lua_State *L, int level, const char *message, struct vm_error
             return;
         }
     }
-    set_text(err, message);
+    if (!parse_place(message, err)) {
+        set_text(err, message);
+    }
 }
 
 void vm_error_capture(lua_State *L, int level, const struct vm_budget *budget, struct vm_error *err_out) {
-    const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    g_autofree char *other = message ? NULL : g_strdup_printf("error with a %s value", luaL_typename(L, -1));
+    g_autofree char *message = NULL;
 
-    err_out->blown = budget->blown;
     if (budget->blown) {
-        message = vm_blown_text(budget->blown);
+        message = g_strdup(vm_blown_text(budget->blown));
+    } else if (lua_type(L, -1) == LUA_TSTRING) {
+        message = g_strdup(lua_tostring(L, -1));
+    } else {
+        message = g_strdup_printf("error with a %s value", luaL_typename(L, -1));
     }
-    locate(L, level, message ? message : other, err_out);
+    err_out->blown = budget->blown;
+    locate(L, level, message, err_out);
     if (budget->blown && budget->file) {
         g_free(err_out->file);
         err_out->file = g_strdup(budget->file);
@@ -98,14 +119,7 @@ void vm_error_capture(lua_State *L, int level, const struct vm_budget *budget, s
 }
 
 void vm_error_parse(const char *message, struct vm_error *err_out) {
-    const char *text = NULL;
-
-    for (const char *p = strchr(message, ':'); p && !text; p = strchr(p + 1, ':')) {
-        g_autofree char *prefix = g_strndup(message, (gsize)(p - message));
-        text = after_place(message, prefix, &err_out->line);
-        if (text) {
-            err_out->file = g_steal_pointer(&prefix);
-        }
+    if (!parse_place(message, err_out)) {
+        set_text(err_out, message);
     }
-    set_text(err_out, text ? text : message);
 }

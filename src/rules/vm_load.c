@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FILE_MAX (1u << 20)
+
 
 /* --- paths -------------------------------------------------------------------------------------------------------------- */
 
@@ -97,15 +97,23 @@ bool vm_call(lua_State *L, int nargs, int nresults, struct vm_error *err_out) {
     return status == LUA_OK;
 }
 
+/* Pushes the compiled chunk; chunk is "@NAME". Raises nothing. */
+static bool load_chunk(lua_State *L, const char *source, size_t len, const char *chunk, struct vm_error *err_out) {
+    if (luaL_loadbufferx(L, source, len, chunk, "t") == LUA_OK) {
+        return true;
+    }
+    vm_error_parse(lua_tostring(L, -1), err_out);
+    if (!err_out->file) {
+        err_out->file = g_strdup(chunk + 1);
+    }
+    lua_pop(L, 1);
+    return false;
+}
+
 bool vm_run_string(lua_State *L, const char *source, const char *name, struct vm_error *err_out) {
     g_autofree char *chunk = g_strconcat("@", name, NULL);
 
-    if (luaL_loadbufferx(L, source, strlen(source), chunk, "t") != LUA_OK) {
-        vm_error_parse(lua_tostring(L, -1), err_out);
-        lua_pop(L, 1);
-        return false;
-    }
-    return vm_call(L, 0, 1, err_out);
+    return load_chunk(L, source, strlen(source), chunk, err_out) && vm_call(L, 0, 1, err_out);
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------------------ */
@@ -115,13 +123,13 @@ static bool read_file(const char *path, const char *name, char **text_out, gsize
     g_autoptr(GError) failure = NULL;
 
     *text_out = NULL;
-    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= (off_t)FILE_MAX) {
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= (off_t)LIMIT_CONFIG_FILE) {
         if (g_file_get_contents(path, text_out, len_out, &failure)) {
             return true;
         }
         err_out->text = g_strdup(failure->message);
     } else {
-        err_out->text = g_strdup_printf("%s cannot be read: it is not a file of at most 1 MiB", path);
+        err_out->text = g_strdup_printf("%s cannot be read: it is not a file of at most 8 MiB", path);
     }
     err_out->file = g_strdup(name);
     return false;
@@ -147,18 +155,10 @@ bool vm_run_file(lua_State *L, const char *path, const char *name, struct vm_err
     }
     char *chunk = g_strconcat("@", name, NULL);
     size_t start = source_start(text, len);
-    int status = luaL_loadbufferx(L, text + start, len - start, chunk, "t");
+    bool ok = load_chunk(L, text + start, len - start, chunk, err_out);
     g_free(chunk);
     g_free(text);
-    if (status != LUA_OK) {
-        vm_error_parse(lua_tostring(L, -1), err_out);
-        if (!err_out->file) {
-            err_out->file = g_strdup(name);
-        }
-        lua_pop(L, 1);
-        return false;
-    }
-    return vm_call(L, 0, 1, err_out);
+    return ok && vm_call(L, 0, 1, err_out);
 }
 
 /* --- require -------------------------------------------------------------------------------------------------------------------- */
@@ -178,7 +178,7 @@ static const char *push_module_path(lua_State *L, const char *name) {
 
 /* Raises err as it is, with its place, after moving it to L's stack. */
 static int raise_error(lua_State *L, struct vm_error *err) {
-    if (err->file && err->line) {
+    if (err->file) {
         lua_pushfstring(L, "%s:%d: %s", err->file, (int)err->line, err->text);
     } else {
         lua_pushstring(L, err->text);

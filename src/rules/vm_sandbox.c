@@ -5,6 +5,8 @@
 #include <lualib.h>
 #include <string.h>
 
+#define COPIES_PER_INSTRUCTION 8
+
 /* --- read-only tables ------------------------------------------------------------------------------------------------ */
 
 static int refuse_change(lua_State *L) {
@@ -254,25 +256,6 @@ static int count_garbage(lua_State *L) {
     return 1;
 }
 
-static int print(lua_State *L) {
-    luaL_Buffer line;
-    int n = lua_gettop(L);
-
-    luaL_buffinit(L, &line);
-    for (int i = 1; i <= n; i++) {
-        if (i > 1) {
-            luaL_addchar(&line, '\t');
-        }
-        luaL_tolstring(L, i, NULL);
-        luaL_addvalue(&line);
-    }
-    luaL_pushresult(&line);
-    size_t len;
-    const char *text = lua_tolstring(L, -1, &len);
-    vm_log(L, LOG_LEVEL_INFO, text, len);
-    return 0;
-}
-
 /* Calls the original (upvalue 1), after its work was charged: these loop in C as often as their arguments say. */
 static int call_original(lua_State *L) {
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -284,14 +267,14 @@ static int call_original(lua_State *L) {
 static int charged_rep(lua_State *L) {
     lua_Integer n = luaL_checkinteger(L, 2);
 
-    vm_charge(L, n > 0 ? (uint64_t)n : 0);
+    vm_charge(L, n > 0 ? (uint64_t)n / COPIES_PER_INSTRUCTION : 0);
     return call_original(L);
 }
 
 static int charged_move(lua_State *L) {
     lua_Integer first = luaL_checkinteger(L, 2), last = luaL_checkinteger(L, 3);
 
-    vm_charge(L, last >= first ? (uint64_t)last - (uint64_t)first : 0);
+    vm_charge(L, last >= first ? ((uint64_t)last - (uint64_t)first) / COPIES_PER_INSTRUCTION : 0);
     return call_original(L);
 }
 
@@ -306,7 +289,6 @@ static const char *const table_names[] = {"concat", "insert", "pack", "remove", 
 
 static const luaL_Reg own_base[] = {{"collectgarbage", count_garbage},
                                     {"pcall", safe_pcall},
-                                    {"print", print},
                                     {"rawset", safe_rawset},
                                     {"require", vm_require},
                                     {"setmetatable", safe_setmetatable},
