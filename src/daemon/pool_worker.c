@@ -1,0 +1,343 @@
+#include "pool_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SMALL_FRAME (64 * 1024) /* up to here frames are copied into one buffer and sent with one call */
+
+/* --- jobs --------------------------------------------------------------------------------------------------------- */
+
+void worker_take_job(struct worker *w, struct job *job) {
+    gsize len;
+    const void *data = g_bytes_get_data(job->frame, &len);
+
+    job->worker = w;
+    job->waits = false;
+    job->bytes = len;
+    job->link.data = job;
+    g_queue_push_tail_link(&w->jobs, &job->link);
+    w->bytes += len;
+    if (len <= SMALL_FRAME) {
+        g_byte_array_append(w->out, data, (guint)len);
+    } else {
+        worker_flush(w);
+        stream_write_bytes(w->stream, job->frame);
+    }
+    watch_start(w->p);
+}
+
+void worker_drop_job(struct job *job) {
+    struct worker *w = job->worker;
+
+    g_queue_unlink(&w->jobs, &job->link);
+    w->bytes -= job->bytes;
+    w->waiting -= job->waits;
+    job->worker = NULL;
+    job->waits = false;
+    if (w->state == WORKER_RETIRING && !w->dying && g_queue_is_empty(&w->jobs)) {
+        worker_end(w);
+    }
+}
+
+error *worker_put(struct worker *w, wire_message *message, size_t *bytes_out) {
+    guint before = w->out->len;
+    error *err = wire_encode(message, w->out);
+
+    wire_message_free(message);
+    if (bytes_out) {
+        *bytes_out = w->out->len - before;
+    }
+    pool_kick(w->p);
+    return err;
+}
+
+void worker_flush(struct worker *w) {
+    if (w->out->len > SMALL_FRAME) {
+        GBytes *bytes = g_byte_array_free_to_bytes(w->out);
+        stream_write_bytes(w->stream, bytes);
+        g_bytes_unref(bytes);
+        w->out = g_byte_array_new();
+    } else if (w->out->len) {
+        stream_write(w->stream, w->out->data, w->out->len);
+        g_byte_array_set_size(w->out, 0);
+    }
+}
+
+/* --- frames ------------------------------------------------------------------------------------------------------- */
+
+static void on_log(struct worker *w, wire_message *m) {
+    const wire_log *l = &m->u.log;
+    const struct job *job = g_hash_table_lookup(w->p->jobs, &l->job);
+    log_ctx ctx = w->p->log;
+
+    ctx.group = "rules";
+    ctx.account = job ? job->account : NULL;
+    ctx.rule = l->rule;
+    if (l->place.file) {
+        log_write(&ctx, l->level, "%s:%u: %s", l->place.file, l->place.line, l->text);
+    } else {
+        log_write(&ctx, l->level, "%s", l->text);
+    }
+    wire_message_free(m);
+}
+
+static void broke_protocol(struct worker *w, const char *what) {
+    w->garbled = true;
+    worker_kill(w, g_strdup_printf("sent %s", what));
+}
+
+static void on_need(struct job *job, wire_message *m) {
+    job->waits = true;
+    job->need = m->u.need.kind;
+    job->worker->waiting++;
+    job->events->need(job->user, m);
+}
+
+static void on_end(struct job *job, wire_message *m) {
+    struct worker *w = job->worker;
+    pool *p = w->p;
+
+    w->served++;
+    p->finished++;
+    worker_drop_job(job);
+    job_forget(p, job);
+    if (m->type == WIRE_SCOPE_REPLY) {
+        job->on_scope(job->user, m);
+    } else if (m->type == WIRE_PLAN) {
+        job->events->plan(job->user, m);
+    } else {
+        job->events->fail(job->user, m);
+    }
+    job_free(job);
+}
+
+static void on_reply(struct worker *w, uint64_t id, wire_message *m) {
+    struct job *job = g_hash_table_lookup(w->p->jobs, &id);
+
+    if (!job || job->worker != w) { /* cancelled meanwhile */
+        wire_message_free(m);
+        return;
+    }
+    pool_kick(w->p);
+    if (job->waits || (job->account == NULL) != (m->type == WIRE_SCOPE_REPLY)) {
+        broke_protocol(w, "a reply that nobody asked for");
+        wire_message_free(m);
+    } else if (m->type == WIRE_NEED) {
+        on_need(job, m);
+    } else {
+        on_end(job, m);
+    }
+}
+
+static void on_frame(struct worker *w, wire_message *m) {
+    switch (m->type) {
+    case WIRE_NEED:
+        on_reply(w, m->u.need.job, m);
+        break;
+    case WIRE_PLAN:
+        on_reply(w, m->u.plan.job, m);
+        break;
+    case WIRE_FAIL:
+        on_reply(w, m->u.fail.job, m);
+        break;
+    case WIRE_SCOPE_REPLY:
+        on_reply(w, m->u.scope_reply.job, m);
+        break;
+    case WIRE_LOG:
+        on_log(w, m);
+        break;
+    case WIRE_CONFIG:
+        if (w->state == WORKER_LOADING && !w->dying) {
+            pool_on_config(w, m);
+            break;
+        }
+        G_GNUC_FALLTHROUGH;
+    default:
+        broke_protocol(w, "a frame out of turn");
+        wire_message_free(m);
+    }
+}
+
+static void on_data(void *user, const uint8_t *bytes, size_t len) {
+    struct worker *w = user;
+    enum wire_result result = WIRE_HAVE;
+
+    wire_decoder_feed(w->in, bytes, len);
+    while (result == WIRE_HAVE && !w->garbled) {
+        wire_message *m = NULL;
+        error *err = NULL;
+        result = wire_decoder_next(w->in, &m, &err);
+        if (result == WIRE_HAVE) {
+            on_frame(w, m);
+        } else if (result == WIRE_BAD) {
+            broke_protocol(w, err->text);
+            error_free(err);
+        }
+    }
+}
+
+/* --- the process -------------------------------------------------------------------------------------------------- */
+
+/* Replies may still be in the socket when the exit status is known: both ends are waited for. */
+static void on_exit_status(void *user, int status, int signum) {
+    struct worker *w = user;
+
+    w->exited = w->dying = true;
+    w->status = status;
+    w->signum = signum;
+    if (w->closed) {
+        death_bury(w);
+    }
+}
+
+static void on_closed(void *user, error *err) {
+    struct worker *w = user;
+
+    error_free(err);
+    w->closed = true;
+    if (w->exited) {
+        death_bury(w);
+    } else {
+        worker_kill(w, NULL);
+    }
+}
+
+void worker_kill(struct worker *w, char *reason) {
+    if (w->reason) {
+        g_free(reason);
+    } else {
+        w->reason = reason;
+    }
+    w->dying = true;
+    process_kill(w->process, SIGKILL);
+}
+
+void worker_end(struct worker *w) {
+    w->expected = true;
+    worker_kill(w, NULL);
+}
+
+void worker_retire(struct worker *w) {
+    w->state = WORKER_RETIRING;
+    if (w->p->reserved == w) {
+        w->p->reserved = NULL;
+    }
+    if (g_queue_is_empty(&w->jobs)) {
+        worker_end(w);
+    }
+}
+
+static error *make_board(wire_board **board_out, int *fd_out) {
+    int fd = memfd_create("board", MFD_CLOEXEC);
+    void *page = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, sizeof(wire_board)) == 0) {
+        page = mmap(NULL, sizeof(wire_board), PROT_READ, MAP_SHARED, fd, 0);
+    }
+    if (page == MAP_FAILED) {
+        error *err = error_new(ERROR_IO, "evaluator board: %s", g_strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return err;
+    }
+    *board_out = page;
+    *fd_out = fd;
+    return NULL;
+}
+
+/* What a process needs to read a config and dates; nothing that could be a secret. */
+static char **make_env(void) {
+    static const char *const names[] = {"LANG",         "LC_ALL",        "LC_CTYPE",     "TZ",  "HOME",
+                                        "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", NULL};
+    char **env = g_new0(char *, G_N_ELEMENTS(names) + 2);
+    size_t n = 0;
+
+    for (size_t i = 0; names[i]; i++) {
+        const char *value = getenv(names[i]);
+        if (value) {
+            env[n++] = g_strdup_printf("%s=%s", names[i], value);
+        }
+    }
+    const char *library = getenv("MAILRULED_LIBRARY");
+    if (library) {
+        env[n++] = g_strdup_printf("MAILRULED_LIBRARY=%s", library);
+    }
+    return env;
+}
+
+static error *start(struct worker *w, int peer, int board_fd) {
+    const char *argv[] = {w->p->executable, "evaluator", NULL};
+    char **env = make_env();
+    process_options options = {
+        .argv = argv, .env = (const char *const *)env, .out = -1, .err = 2, .fds = {peer, board_fd}, .fd_count = 2};
+    error *err = process_spawn(w->p->options.loop, &options, on_exit_status, w, &w->process);
+
+    g_strfreev(env);
+    return error_prefix(err, "starting an evaluator");
+}
+
+static error *connect_worker(struct worker *w) {
+    static const stream_events events = {.on_data = on_data, .on_closed = on_closed};
+    int pair[2], board_fd;
+    error *err;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        return error_new(ERROR_IO, "evaluator socket: %s", g_strerror(errno));
+    }
+    err = make_board(&w->board, &board_fd);
+    if (err) {
+        close(pair[0]);
+        close(pair[1]);
+        return err;
+    }
+    err = stream_new(w->p->options.loop, pair[0], NULL, &events, w, &w->stream);
+    if (!err) {
+        err = start(w, pair[1], board_fd);
+    }
+    close(pair[1]);
+    close(board_fd);
+    return err;
+}
+
+error *worker_spawn(pool *p, struct generation *g) {
+    struct worker *w = g_new0(struct worker, 1);
+    error *err;
+
+    w->p = p;
+    w->generation = generation_ref(g);
+    w->in = wire_decoder_new();
+    w->out = g_byte_array_new();
+    g_queue_init(&w->jobs);
+    err = connect_worker(w);
+    if (!err) {
+        wire_message *load = wire_message_new(WIRE_LOAD);
+        load->u.load.version = WIRE_VERSION;
+        load->u.load.path = wire_str(load, g->path);
+        load->u.load.check_only = p->options.check_only;
+        err = worker_put(w, load, NULL);
+    }
+    if (err) {
+        worker_free(w);
+        return err;
+    }
+    g_ptr_array_add(p->workers, w);
+    watch_start(p);
+    return NULL;
+}
+
+void worker_free(struct worker *w) {
+    process_free(w->process);
+    stream_free(w->stream);
+    if (w->board) {
+        munmap(w->board, sizeof *w->board);
+    }
+    wire_decoder_free(w->in);
+    g_byte_array_free(w->out, TRUE);
+    generation_unref(w->generation);
+    g_free(w->reason);
+    g_free(w);
+}
