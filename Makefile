@@ -63,7 +63,7 @@ objs = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))
 lib  = $(BUILD)/lib/$(1).a
 libs_for = $(call lib,$(1)) $(foreach u,$(uses_$(1)),$(call lib,$u))
 
-.PHONY: all lib deps demo test check-tests lint layers asan ubsan fuzz bench cover install uninstall deb help clean unit
+.PHONY: all lib deps demo test check-tests lint layers asan ubsan fuzz bench cover install uninstall deb help clean unit tools
 all: $(BUILD)/mailruled
 
 help: ## list the targets
@@ -94,10 +94,22 @@ UNIT_BINS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRCS))
 define UNIT_RULES
 $(BUILD)/unit/$(1)/%: tests/unit/$(1)/%.c $(call libs_for,$(1)) Makefile
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS_ALL) $$(cflags_$(1)) $$(CFLAGS_ALL) -MMD -MP $$(LDFLAGS_ALL) -o $$@ $$< \
+	$$(CC) $$(CPPFLAGS_ALL) $$(cflags_$(1)) $$(CFLAGS_ALL) -MMD -MP $$(LDFLAGS_ALL) -o $$@ $$(filter %.c,$$^) \
 		-Wl,--start-group $(call libs_for,$(1)) -Wl,--end-group $$(LIBS) $$(CMOCKA)
 endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULES,$l)))
+
+# The scripted IMAP server: inside the tests of the session, and as a program for tests of the daemon.
+SCRIPT_SRCS := $(wildcard tests/script/*.c)
+$(BUILD)/unit/session/dialogs: $(SCRIPT_SRCS)
+$(BUILD)/tools/imap_script: $(SCRIPT_SRCS)
+
+# --- programs that tests use: tests/tools/NAME.c ----------------------------------------------------------------------
+TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c))
+$(BUILD)/tools/%: tests/tools/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(cflags_base) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(LIBS)
+tools: $(TOOLS)
 
 lib: $(foreach l,$(LAYERS),$(call lib,$l))
 
