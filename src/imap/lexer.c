@@ -11,12 +11,12 @@ static const uint8_t token_char[256] = {
 void *vec_add(lexer *lex, vec *v, size_t item_size, size_t max) {
     char *item;
 
+    if (v->count >= max) {
+        lex_fail(lex, "too many items in a list");
+        return NULL;
+    }
     if (v->count == v->room) {
         size_t room = v->room ? v->room * 2 : 4;
-        if (v->count >= max) {
-            lex_fail(lex, "too many items in a list");
-            return NULL;
-        }
         v->items = imap_arena_grow(lex->arena, v->items, v->room * item_size, room * item_size);
         v->room = room;
     }

@@ -57,6 +57,7 @@ static bool parse_flags(lexer *lex, imap_response *out) {
 }
 
 static bool parse_raw(lexer *lex, imap_response *out) {
+    (void)lex, (void)out;
     return true;
 }
 
@@ -156,14 +157,15 @@ static void parse_untagged(lexer *lex, imap_response *out) {
     const char *start;
     bool good;
 
-    lex->at++;
-    lex_blanks(lex);
+    if (lex_take(lex, '*')) {
+        lex_blanks(lex);
+    }
     start = lex->at;
-    if (lex_is(lex, '[')) {
+    if (lex->at < lex->end && g_ascii_isdigit(*lex->at)) {
+        good = parse_numbered(lex, out);
+    } else if (lex_is(lex, '[')) { /* Exchange leaves the OK out, and the asterisk, too */
         out->kind = IMAP_CONDITION;
         good = parse_condition(lex, out);
-    } else if (lex->at < lex->end && g_ascii_isdigit(*lex->at)) {
-        good = parse_numbered(lex, out);
     } else {
         good = parse_worded(lex, out);
     }
@@ -205,7 +207,7 @@ static error *parse(imap_parser *parser, imap_str bytes) {
     lexer lex = {.at = bytes.data, .end = bytes.data + bytes.len, .arena = &parser->arena};
 
     memset(out, 0, sizeof *out);
-    if (lex_is(&lex, '*')) {
+    if (lex_is(&lex, '*') || lex_is(&lex, '[')) {
         parse_untagged(&lex, out);
         return NULL;
     }
