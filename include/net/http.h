@@ -66,7 +66,8 @@ typedef struct http_result {
 typedef void (*http_done_fn)(void *user, const http_result *result);
 
 error *http_client_new(event_loop *loop, tls_trust *trust, http_client **client_out);
-void http_client_free(http_client *client); /* calls under way end without a callback. Accepts NULL */
+void http_client_free(http_client *client); /* calls under way end without a callback. Not from a
+                                              callback of its own. Accepts NULL */
 
 /* done is called once, never from inside http_start(), unless the call is cancelled. ERROR_INVALID: URL, method or
  * header that cannot be sent. *call_out (may be NULL) is valid until done returns. */

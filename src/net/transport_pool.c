@@ -1,4 +1,4 @@
-#include "loop_priv.h"
+#include "multi_priv.h"
 #include "transport_priv.h"
 
 /*
@@ -8,9 +8,7 @@
 #define GROUP_SIZE 64
 
 struct transport_group {
-    transport_pool *pool;
-    CURLM *multi;
-    loop_timer *timer;
+    multi multi;
     unsigned count;
 };
 
@@ -20,99 +18,29 @@ struct transport_pool {
     GPtrArray *groups;
 };
 
-/* A descriptor that libcurl wants to hear of, while connecting. */
-typedef struct group_socket {
-    transport_group *group;
-    transport *transport;
-    loop_watch *watch;
-    curl_socket_t fd;
-} group_socket;
+static transport *owner_of(CURL *easy) {
+    transport *t = NULL;
 
-static void take_results(transport_group *group) {
-    CURLMsg *message;
-    int left;
-
-    while ((message = curl_multi_info_read(group->multi, &left))) {
-        CURLcode code = message->data.result;
-        transport *t = NULL;
-
-        if (message->msg == CURLMSG_DONE) {
-            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
-            transport_connect_done(t, code);
-        }
-    }
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+    return t;
 }
 
-static void socket_ready(void *user, int events) {
-    group_socket *s = user;
-    transport_group *group = s->group;
-    transport *t = s->transport;
-    int mask = (events & LOOP_READABLE ? CURL_CSELECT_IN : 0) | (events & LOOP_WRITABLE ? CURL_CSELECT_OUT : 0);
-    int running;
-
-    curl_multi_socket_action(group->multi, s->fd, mask, &running); /* may free s, never t */
-    transport_setup_progress(t);
-    take_results(group);
+static void connect_ended(void *user, CURL *easy, CURLcode code) {
+    (void)user;
+    transport_connect_done(owner_of(easy), code);
 }
 
-static int want_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_data) {
-    transport_group *group = user;
-    group_socket *s = socket_data;
-
-    if (what == CURL_POLL_REMOVE) {
-        if (s) {
-            loop_watch_free(s->watch);
-            g_free(s);
-            curl_multi_assign(group->multi, fd, NULL);
-        }
-        return 0;
-    }
-    if (!s) {
-        s = g_new0(group_socket, 1);
-        *s = (group_socket){.group = group, .fd = fd};
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &s->transport);
-        error *err = loop_watch_new(group->pool->loop, fd, socket_ready, s, &s->watch);
-        if (err) {
-            error_free(err);
-            g_free(s);
-            return -1;
-        }
-        curl_multi_assign(group->multi, fd, s);
-    }
-    loop_watch_set(s->watch, (what & CURL_POLL_IN ? LOOP_READABLE : 0) | (what & CURL_POLL_OUT ? LOOP_WRITABLE : 0));
-    return 0;
-}
-
-static int want_timer(CURLM *multi, long timeout_ms, void *user) {
-    transport_group *group = user;
-
-    (void)multi;
-    if (timeout_ms < 0) {
-        loop_timer_stop(group->timer);
-    } else {
-        loop_timer_start(group->timer, (uint64_t)timeout_ms);
-    }
-    return 0;
-}
-
-static void timer_fired(void *user) {
-    transport_group *group = user;
-    int running;
-
-    curl_multi_socket_action(group->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    take_results(group);
+static void connect_worked(void *user, CURL *easy) {
+    (void)user;
+    transport_setup_progress(owner_of(easy));
 }
 
 static transport_group *group_new(transport_pool *pool) {
     transport_group *group = g_new0(transport_group, 1);
 
-    group->pool = pool;
-    group->multi = curl_multi_init();
-    group->timer = loop_timer_new(pool->loop, timer_fired, group);
-    curl_multi_setopt(group->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
-    curl_multi_setopt(group->multi, CURLMOPT_SOCKETDATA, group);
-    curl_multi_setopt(group->multi, CURLMOPT_TIMERFUNCTION, want_timer);
-    curl_multi_setopt(group->multi, CURLMOPT_TIMERDATA, group);
+    multi_init(&group->multi, pool->loop);
+    group->multi.ended = connect_ended;
+    group->multi.worked = connect_worked;
     g_ptr_array_add(pool->groups, group);
     return group;
 }
@@ -120,14 +48,13 @@ static transport_group *group_new(transport_pool *pool) {
 static void group_free(void *data) {
     transport_group *group = data;
 
-    curl_multi_cleanup(group->multi);
-    loop_timer_free(group->timer);
+    multi_release(&group->multi);
     g_free(group);
 }
 
 error *transport_group_join(transport *t) {
     transport_group *group = NULL;
-    CURLMcode code;
+    error *err;
 
     for (guint i = 0; i < t->pool->groups->len && !group; i++) {
         transport_group *candidate = t->pool->groups->pdata[i];
@@ -135,9 +62,9 @@ error *transport_group_join(transport *t) {
         group = candidate->count < GROUP_SIZE ? candidate : NULL;
     }
     group = group ? group : group_new(t->pool);
-    code = curl_multi_add_handle(group->multi, t->easy);
-    if (code != CURLM_OK) {
-        return error_new(ERROR_NETWORK, "libcurl: %s", curl_multi_strerror(code));
+    err = multi_add(&group->multi, t->easy);
+    if (err) {
+        return err;
     }
     group->count++;
     t->group = group;
@@ -146,7 +73,7 @@ error *transport_group_join(transport *t) {
 
 void transport_group_leave(transport *t) {
     if (t->group) {
-        curl_multi_remove_handle(t->group->multi, t->easy);
+        curl_multi_remove_handle(t->group->multi.handle, t->easy);
         t->group->count--;
         t->group = NULL;
     }

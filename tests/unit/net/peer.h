@@ -79,16 +79,18 @@ static inline void identity_write(const identity *id, const char *path) {
 
 /* --- server ----------------------------------------------------------------------------------------------------- */
 
-typedef struct peer {
+typedef struct peer peer;
+typedef void (*peer_script)(peer *p);
+
+struct peer {
+    peer_script script;
     int fd;
     SSL *ssl;
     const identity *identity;
     void *user;
     int connection;   /* 0, 1, ... */
     char line[65536]; /* the last line read, without CRLF */
-} peer;
-
-typedef void (*peer_script)(peer *p);
+};
 
 typedef struct server {
     int fd;
@@ -174,32 +176,40 @@ static inline void peer_reset(peer *p) {
     setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
-static inline void *server_thread(void *data) {
-    server *s = data;
+static inline void *peer_thread(void *data) {
+    peer *p = data;
 
-    for (int i = 0; i < s->connections; i++) {
-        peer *p = g_new0(peer, 1);
-        struct timeval limit = {.tv_sec = 60};
-
-        p->fd = accept(s->fd, NULL, NULL);
-        if (p->fd >= 0) {
-            setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-            p->identity = s->identity;
-            p->user = s->user;
-            p->connection = i;
-            s->script(p);
-            if (p->ssl) {
-                SSL_shutdown(p->ssl);
-                SSL_free(p->ssl);
-            }
-            close(p->fd);
-        }
-        g_free(p);
+    p->script(p);
+    if (p->ssl) {
+        SSL_shutdown(p->ssl);
+        SSL_free(p->ssl);
     }
+    close(p->fd);
+    g_free(p);
     return NULL;
 }
 
-/* Serve so many connections, one after the other. */
+static inline void *server_thread(void *data) {
+    server *s = data;
+    pthread_t *threads = g_new(pthread_t, s->connections);
+    struct timeval limit = {.tv_sec = 60};
+    int count = 0, fd;
+
+    while (count < s->connections && (fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        peer *p = g_new0(peer, 1);
+
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        *p = (peer){.fd = fd, .identity = s->identity, .user = s->user, .connection = count, .script = s->script};
+        pthread_create(&threads[count++], NULL, peer_thread, p);
+    }
+    while (count) {
+        pthread_join(threads[--count], NULL);
+    }
+    g_free(threads);
+    return NULL;
+}
+
+/* Serve so many connections, each in a thread. */
 static inline void server_start(server *s, peer_script script, const identity *id, void *user, int connections) {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof addr;
