@@ -1,0 +1,64 @@
+#include "arena_priv.h"
+
+#include <glib.h>
+#include <string.h>
+
+#define BLOCK_SIZE 4096
+#define ALIGN _Alignof(max_align_t)
+
+struct arena_block {
+    struct arena_block *older;
+    max_align_t data[];
+};
+
+void arena_init(arena *a) {
+    memset(a, 0, sizeof *a);
+}
+
+void arena_release(arena *a) {
+    while (a->blocks) {
+        struct arena_block *older = a->blocks->older;
+        g_free(a->blocks);
+        a->blocks = older;
+    }
+    arena_init(a);
+}
+
+char *arena_open(arena *a, size_t size) {
+    if ((size_t)(a->end - a->next) < size) {
+        size_t room = MAX(size + ALIGN, BLOCK_SIZE);
+        struct arena_block *block = g_malloc(sizeof *block + room);
+        block->older = a->blocks;
+        a->blocks = block;
+        a->next = (char *)block->data;
+        a->end = a->next + room;
+    }
+    return a->next;
+}
+
+void arena_close(arena *a, size_t used) {
+    size_t rounded = (used + ALIGN - 1) / ALIGN * ALIGN;
+
+    a->next += MIN(rounded, (size_t)(a->end - a->next));
+}
+
+void *arena_alloc(arena *a, size_t size) {
+    void *p = arena_open(a, size);
+
+    memset(p, 0, size);
+    arena_close(a, size);
+    return p;
+}
+
+char *arena_strndup(arena *a, const char *s, size_t len) {
+    char *copy = arena_open(a, len + 1);
+
+    memcpy(copy, s, len);
+    copy[len] = '\0';
+    arena_close(a, len + 1);
+    return copy;
+}
+
+char *arena_strdup(arena *a, const char *s) {
+    return s ? arena_strndup(a, s, strlen(s)) : NULL;
+}

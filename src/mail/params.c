@@ -1,0 +1,223 @@
+#include "view_priv.h"
+
+#include "charset_priv.h"
+
+#include <string.h>
+
+#define PARAMS_MAX 256
+
+static const char *skip_space(const char *p) {
+    while (g_ascii_isspace(*p)) {
+        p++;
+    }
+    return p;
+}
+
+/* Behind the comment that starts at p; the end of the value if it is never closed. */
+static const char *skip_comment(const char *p) {
+    unsigned depth = 0;
+
+    for (; *p; p++) {
+        if (*p == '\\' && p[1]) {
+            p++;
+        } else if (*p == '(') {
+            depth++;
+        } else if (*p == ')' && --depth == 0) {
+            return p + 1;
+        }
+    }
+    return p;
+}
+
+static const char *skip_filling(const char *p) {
+    for (p = skip_space(p); *p == '(' || *p == ';'; p = skip_space(p)) {
+        p = *p == '(' ? skip_comment(p) : p + 1;
+    }
+    return p;
+}
+
+static char *read_head(arena *a, const char **at) {
+    const char *p = *at;
+    char *head = arena_open(a, strlen(p) + 1);
+    size_t n = 0;
+
+    while (*p && *p != ';') {
+        if (*p == '(') {
+            p = skip_comment(p);
+            continue;
+        }
+        if (g_ascii_isspace(*p)) { /* "text/plain charset=utf-8": the semicolon was forgotten */
+            const char *next = skip_filling(p);
+            if (n && head[n - 1] != '/' && *next != '/') {
+                p = next;
+                break;
+            }
+            p = next;
+            continue;
+        }
+        head[n++] = g_ascii_tolower(*p++);
+    }
+    head[n] = '\0';
+    arena_close(a, n + 1);
+    *at = p;
+    return head;
+}
+
+static char *read_quoted(arena *a, const char **at) {
+    const char *p = *at + 1;
+    char *value = arena_open(a, strlen(p) + 1);
+    size_t n = 0;
+
+    while (*p && *p != '"') {
+        if (*p == '\\' && (p[1] == '"' || p[1] == '\\')) {
+            p++;
+        }
+        value[n++] = *p++;
+    }
+    value[n] = '\0';
+    arena_close(a, n + 1);
+    *at = p + (*p == '"');
+    return value;
+}
+
+/* An unquoted value goes to the semicolon, with the spaces that should have been quoted; a comment behind it is no part
+ * of it, save in file names, where brackets are common. */
+static char *read_bare(arena *a, const char **at, bool file_name) {
+    const char *start = *at, *p = start, *end;
+
+    while (*p && *p != ';') {
+        p++;
+    }
+    for (end = p; end > start && g_ascii_isspace(end[-1]); end--) {
+    }
+    if (!file_name) {
+        for (const char *q = start; q < end; q++) {
+            if (*q == '(' || g_ascii_isspace(*q)) {
+                end = q;
+            }
+        }
+    }
+    *at = p;
+    return arena_strndup(a, start, (size_t)(end - start));
+}
+
+static bool read_param(arena *a, const char **at, mail_param *out) {
+    const char *p = *at, *start = p, *end;
+
+    while (*p && *p != '=' && *p != ';') {
+        p++;
+    }
+    if (*p != '=') {
+        *at = p;
+        return false;
+    }
+    for (end = p; end > start && g_ascii_isspace(end[-1]); end--) {
+    }
+    char *name = arena_strndup(a, start, (size_t)(end - start));
+    for (char *c = name; *c; c++) {
+        *c = g_ascii_tolower(*c);
+    }
+    out->name = name;
+    p = skip_space(p + 1);
+    out->value = *p == '"' ? read_quoted(a, &p) : read_bare(a, &p, strstr(name, "name") != NULL);
+    while (*p && *p != ';' && (g_ascii_isspace(*p) || *p == '(')) {
+        p = skip_filling(p);
+    }
+    *at = p;
+    return *name != '\0';
+}
+
+void params_parse(arena *a, const char *value, struct params *out) {
+    mail_param list[PARAMS_MAX];
+    const char *p = skip_filling(value);
+
+    *out = (struct params){0};
+    out->head = read_head(a, &p);
+    for (p = skip_filling(p); *p && out->count < PARAMS_MAX; p = skip_filling(p)) {
+        if (read_param(a, &p, &list[out->count])) {
+            out->count++;
+        }
+    }
+    out->list = arena_alloc(a, (out->count + 1) * sizeof *out->list);
+    memcpy(out->list, list, out->count * sizeof *out->list);
+}
+
+/* --- RFC 2231 ------------------------------------------------------------------------------------------------------- */
+
+static void append_percent(GString *out, const char *s) {
+    for (; *s; s++) {
+        if (*s == '%' && g_ascii_isxdigit(s[1]) && g_ascii_isxdigit(s[2])) {
+            g_string_append_c(out, (char)(g_ascii_xdigit_value(s[1]) * 16 + g_ascii_xdigit_value(s[2])));
+            s += 2;
+        } else {
+            g_string_append_c(out, *s);
+        }
+    }
+}
+
+/* Takes charset'language' off the front of an extended value. */
+static const char *take_charset(const char *value, char *charset, size_t size) {
+    const char *first = strchr(value, '\''), *second = first ? strchr(first + 1, '\'') : NULL;
+
+    if (!second) {
+        return value;
+    }
+    g_strlcpy(charset, value, MIN(size, (size_t)(first - value) + 1));
+    return second + 1;
+}
+
+static const mail_param *find(const mail_param *list, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++) {
+        if (g_ascii_strcasecmp(list[i].name, name) == 0) {
+            return &list[i];
+        }
+    }
+    return NULL;
+}
+
+/* name*0, name*1*, ... up to the first gap. False if there is no name*0. */
+static bool join_pieces(const mail_param *list, size_t count, const char *name, GString *bytes, char *charset,
+                        size_t size) {
+    for (size_t i = 0; i < count; i++) {
+        char plain[80], extended[80];
+        const mail_param *p;
+
+        g_snprintf(plain, sizeof plain, "%s*%zu", name, i);
+        g_snprintf(extended, sizeof extended, "%s*%zu*", name, i);
+        if ((p = find(list, count, extended))) {
+            append_percent(bytes, i ? p->value : take_charset(p->value, charset, size));
+        } else if ((p = find(list, count, plain))) {
+            g_string_append(bytes, p->value);
+        } else {
+            return i > 0;
+        }
+    }
+    return count > 0;
+}
+
+const char *params_get(arena *a, const mail_param *list, size_t count, const char *name) {
+    char charset[64] = "", extended[80];
+    GString *bytes = g_string_new(NULL), *text = g_string_new(NULL);
+    const mail_param *p;
+    char *value = NULL;
+
+    g_snprintf(extended, sizeof extended, "%s*", name);
+    count = MIN(count, PARAMS_MAX);
+    if ((p = find(list, count, extended))) {
+        append_percent(bytes, take_charset(p->value, charset, sizeof charset));
+    } else if (!join_pieces(list, count, name, bytes, charset, sizeof charset)) {
+        p = find(list, count, name);
+        if (p) {
+            value = charset_decode_header(p->value, strlen(p->value));
+        }
+    }
+    if (bytes->len && !value) {
+        charset_append(text, charset, bytes->str, bytes->len);
+        value = strstr(text->str, "=?") ? charset_decode_header(text->str, text->len) : g_strdup(text->str);
+    }
+    const char *kept = arena_strdup(a, value);
+    g_free(value);
+    g_string_free(bytes, TRUE);
+    g_string_free(text, TRUE);
+    return kept;
+}
