@@ -49,7 +49,9 @@ static void read_addresses(mail_view *view, enum mail_query which, struct addres
         keep_distinct(list);
     }
     kept = arena_alloc(&view->memory, (list->len + 1) * sizeof *kept);
-    memcpy(kept, list->data, list->len * sizeof *kept);
+    if (list->len) {
+        memcpy(kept, list->data, list->len * sizeof *kept);
+    }
     cache->list = kept;
     cache->count = list->len;
     g_array_free(list, TRUE);
