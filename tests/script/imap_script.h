@@ -39,11 +39,11 @@ bool imap_script_run(imap_script *script);
 void imap_script_start(imap_script *script);
 /* Has it nothing more to say, or has it failed? */
 bool imap_script_finished(const imap_script *script);
-/* Ends the thread. True if the dialogue had been followed to its end. */
-bool imap_script_stop(imap_script *script);
+/* Waits for the end of the thread: once the client has closed, that is near. True if the dialogue was followed. */
+bool imap_script_join(imap_script *script);
 /* Does the text fit the pattern ("..." is any run)? */
 bool imap_script_match(const char *pattern, const char *text);
-/* What was expected and what came, or NULL. After run or stop. */
+/* What was expected and what came, or NULL. After run or join. */
 const char *imap_script_report(const imap_script *script);
 
 #endif

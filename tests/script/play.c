@@ -427,10 +427,8 @@ bool imap_script_finished(const imap_script *script) {
     return atomic_load(&script->finished);
 }
 
-bool imap_script_stop(imap_script *script) {
+bool imap_script_join(imap_script *script) {
     if (script->thread) {
-        ssize_t n = write(script->stop_pipe[1], "x", 1);
-        (void)n;
         g_thread_join(script->thread);
         script->thread = NULL;
     }
@@ -586,7 +584,11 @@ uint16_t imap_script_port(const imap_script *script) {
 void imap_script_free(imap_script *script) {
     const int fds[] = {script->listener, script->stop_pipe[0], script->stop_pipe[1]};
 
-    imap_script_stop(script);
+    if (script->thread) {
+        ssize_t n = write(script->stop_pipe[1], "x", 1);
+        (void)n;
+        imap_script_join(script);
+    }
     for (size_t i = 0; i < G_N_ELEMENTS(fds); i++) {
         if (fds[i] >= 0) {
             close(fds[i]);

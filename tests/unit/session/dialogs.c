@@ -381,6 +381,12 @@ static const struct {
 static void do_task(run *r, const char *text) {
     g_auto(GStrv) words = g_strsplit(text, " ", -1);
 
+    for (char **word = words; *word; word++) {
+        char *plain = g_strcompress(*word);
+        g_free(*word);
+        *word = plain;
+    }
+
     if (do_at_once(r, words)) {
         return;
     }
@@ -562,6 +568,14 @@ static bool check_heard(run *r, GString *why) {
     return ok;
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define COUNTS_MEMORY false /* what a sanitizer needs is not ours */
+#elif defined(__has_feature)
+#define COUNTS_MEMORY (!__has_feature(address_sanitizer))
+#else
+#define COUNTS_MEMORY true
+#endif
+
 static long memory_kb(void) {
     struct rusage usage;
 
@@ -614,7 +628,8 @@ static void end_server(run *r) {
     g_mutex_unlock(&r->lock);
 }
 
-static void play(const char *path, size_t split) {
+/* True if it is to be played byte by byte, too. */
+static bool play(const char *path, size_t split) {
     run r;
     g_autoptr(GString) why = g_string_new(NULL);
 
@@ -628,29 +643,30 @@ static void play(const char *path, size_t split) {
     r.session = NULL;
     session_free(s);
     end_server(&r);
-    if (!imap_script_stop(r.script)) {
+    if (!imap_script_join(r.script)) {
         const char *report = imap_script_report(r.script);
         g_string_append(why, report ? report : "the dialogue was not played to its end\n");
         ok = false;
     }
     long grown = memory_kb() - before;
-#if !defined(__SANITIZE_ADDRESS__)
-    if (allowed && grown > allowed * 1024) {
+    if (COUNTS_MEMORY && allowed && grown > allowed * 1024) {
         g_string_append_printf(why, "*** %ld KB of memory more\n", grown);
         ok = false;
     }
-#endif
+    bool also_bytes = strcmp(header(&r, "byte-by-byte", "yes"), "yes") == 0;
     run_release(&r);
     if (!ok) {
         fail_msg("%s%s\n%s", path, split ? ", byte by byte" : "", why->str);
     }
+    return also_bytes;
 }
 
 static void play_dialogue(void **state) {
     const char *path = *state;
 
-    play(path, 0);
-    play(path, 1);
+    if (play(path, 0)) {
+        play(path, 1);
+    }
 }
 
 /* ---- all of them ---- */
