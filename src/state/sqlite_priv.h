@@ -50,6 +50,7 @@ void query_blob(struct query *q, const void *bytes, size_t len);     /* NULL is 
 bool query_next(struct query *q); /* false: no more rows, ended */
 void query_end(struct query *q);  /* before the last row was read */
 int64_t query_run(struct query *q); /* steps through and ends; the number of rows changed */
+bool column_is_null(struct query *q, int i);
 int64_t column_int(struct query *q, int i);
 char *column_text(struct query *q, int i, struct arena *arena); /* NULL for NULL */
 const void *column_blob(struct query *q, int i, struct arena *arena, size_t *len_out);

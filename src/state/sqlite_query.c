@@ -107,6 +107,10 @@ int64_t query_run(struct query *q) {
     return q->db->rc == SQLITE_OK ? sqlite3_changes64(q->db->handle) : 0;
 }
 
+bool column_is_null(struct query *q, int i) {
+    return sqlite3_column_type(q->stmt, i) == SQLITE_NULL;
+}
+
 int64_t column_int(struct query *q, int i) {
     return sqlite3_column_int64(q->stmt, i);
 }
@@ -123,7 +127,7 @@ const void *column_blob(struct query *q, int i, struct arena *arena, size_t *len
 
     *len_out = len;
     if (!bytes) {
-        return sqlite3_column_type(q->stmt, i) == SQLITE_NULL ? NULL : "";
+        return column_is_null(q, i) ? NULL : "";
     }
     return arena_memdup(arena, bytes, len);
 }

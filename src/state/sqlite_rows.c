@@ -55,41 +55,29 @@ struct state_row *rows_alloc(struct request *r, size_t n) {
     return r->out.rows.v;
 }
 
-static bool step_exists(struct backend *db, int64_t row, uint32_t seq, uint32_t *attempts_out) {
-    struct query q = query(db, "SELECT attempts FROM step WHERE message = ? AND seq = ?");
-    bool found;
-
-    query_int(&q, row);
-    query_int(&q, seq);
-    found = query_next(&q);
-    if (found) {
-        *attempts_out = (uint32_t)column_int(&q, 0);
-    }
-    query_end(&q);
-    return found;
-}
-
 void row_read(struct backend *db, int64_t row, uint32_t seq, struct state_row *out) {
     struct query q = query(db, "SELECT stage, attempts, faults, waiting, rekey,"
-                               " (SELECT min(seq) FROM step WHERE message = id AND state <> 2)"
-                               " FROM message WHERE id = ?");
+                               " (SELECT min(seq) FROM step WHERE message = ?1 AND state <> 2),"
+                               " CASE WHEN ?2 THEN (SELECT attempts FROM step WHERE message = ?1 AND seq = ?2)"
+                               " ELSE 0 END FROM message WHERE id = ?1");
 
     *out = (struct state_row){.row = row, .seq = seq, .gone = true};
     query_int(&q, row);
+    query_int(&q, seq);
     if (!query_next(&q)) {
         return;
     }
-    out->stage = (enum state_stage)column_int(&q, 0);
-    out->attempts = (uint32_t)column_int(&q, 1);
-    out->faults = (uint32_t)column_int(&q, 2);
-    out->waiting = column_int(&q, 3) != 0;
-    out->rekey = column_int(&q, 4) != 0;
-    out->next_seq = (uint32_t)column_int(&q, 5);
-    out->gone = false;
-    query_end(&q);
-    if (seq && !step_exists(db, row, seq, &out->step_attempts)) {
-        *out = (struct state_row){.row = row, .seq = seq, .gone = true};
+    if (!column_is_null(&q, 6)) { /* else no such step */
+        out->stage = (enum state_stage)column_int(&q, 0);
+        out->attempts = (uint32_t)column_int(&q, 1);
+        out->faults = (uint32_t)column_int(&q, 2);
+        out->waiting = column_int(&q, 3) != 0;
+        out->rekey = column_int(&q, 4) != 0;
+        out->next_seq = (uint32_t)column_int(&q, 5);
+        out->step_attempts = (uint32_t)column_int(&q, 6);
+        out->gone = false;
     }
+    query_end(&q);
 }
 
 static void finish(struct backend *db, int64_t row, int64_t now) {

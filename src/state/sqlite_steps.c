@@ -69,9 +69,12 @@ static void remember_own(struct backend *db, struct request *r, const struct sta
     query_run(&q);
 }
 
-static bool set_done(struct backend *db, const struct state_step_result *result, int64_t now) {
+/* False if it was done before, or is gone. */
+static bool set_done(struct backend *db, const struct state_step_result *result, int64_t now, bool *failed_before_out) {
     struct query q = query(db, "UPDATE step SET state = 2, done_at = ?, target_folder = ?, target_uidvalidity = ?,"
-                               " target_uid = ?, moved = ? WHERE message = ? AND seq = ? AND state <> 2");
+                               " target_uid = ?, moved = ? WHERE message = ? AND seq = ? AND state <> 2"
+                               " RETURNING attempts");
+    bool changed = false;
 
     query_int(&q, now);
     query_text(&q, result->target_folder);
@@ -80,7 +83,12 @@ static bool set_done(struct backend *db, const struct state_step_result *result,
     query_int(&q, result->moved);
     query_int(&q, result->row);
     query_int(&q, result->seq);
-    return query_run(&q) > 0;
+    *failed_before_out = false;
+    while (query_next(&q)) {
+        changed = true;
+        *failed_before_out = column_int(&q, 0) > 0;
+    }
+    return changed;
 }
 
 static void forget_error(struct backend *db, int64_t row) {
@@ -96,11 +104,11 @@ error *exec_step_done(struct backend *db, struct request *r) {
 
     for (size_t i = 0; i < r->in.results.n; i++) {
         const struct state_step_result *result = &r->in.results.v[i];
-        bool changed = set_done(db, result, r->now);
+        bool failed_before, changed = set_done(db, result, r->now, &failed_before);
         if (changed && result->target_folder && result->target_uidvalidity && result->target_uid) {
             remember_own(db, r, result);
         }
-        if (changed) {
+        if (failed_before) {
             forget_error(db, result->row);
         }
         row_advance(db, r, result->row, result->seq, &out[i]);

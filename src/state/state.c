@@ -202,8 +202,8 @@ static void enqueue(state *st, struct request *r) {
     st->n_outstanding++;
     r->bytes = r->arena.total + sizeof *r;
     g_mutex_lock(&st->lock);
-    refuse = brings_new_work(r->type) && (st->stats.queued >= LIMIT_STATE_QUEUE ||
-                                          st->stats.queued_bytes + r->bytes > LIMIT_STATE_QUEUE_BYTES);
+    refuse = brings_new_work(r->type) && st->stats.queued &&
+             (st->stats.queued >= LIMIT_STATE_QUEUE || st->stats.queued_bytes + r->bytes > LIMIT_STATE_QUEUE_BYTES);
     was_empty = !st->queue.head;
     st->stats.requests++;
     if (refuse) {

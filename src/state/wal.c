@@ -52,7 +52,7 @@ static bool read_header(struct wal *w) {
     return be32(h + 24) == w->sum[0] && be32(h + 28) == w->sum[1];
 }
 
-/* The next frame of the chain: whole, of this generation, and its checksum right? */
+/* Is its checksum right as the next of the chain? The salts are not part of it. */
 static bool frame_continues(struct wal *w) {
     uint32_t sum[2] = {w->sum[0], w->sum[1]};
 
@@ -66,17 +66,18 @@ static bool frame_continues(struct wal *w) {
     return true;
 }
 
-/* A crash can leave at most the last transaction torn, so at most one commit mark behind the first broken frame. Frames
- * of earlier generations carry other salts. */
+/* A crash can leave at most the last transaction torn, so at most one commit mark from the first broken frame on. Frames
+ * of earlier generations carry other salts; one with other salts that continues the chain is none of them. */
 static enum wal_verdict read_frames(struct wal *w) {
     const size_t size = FRAME_HEADER + w->page;
     unsigned marks_behind = 0;
     bool broken = false;
 
     for (off_t at = HEADER; pread(w->fd, w->frame, size, at) == (ssize_t)size; at += (off_t)size) {
-        bool ours = memcmp(w->frame + 8, w->salts, sizeof w->salts) == 0;
-        broken = broken || !ours || !frame_continues(w);
-        if (broken && ours && be32(w->frame + 4)) {
+        bool salted = memcmp(w->frame + 8, w->salts, sizeof w->salts) == 0;
+        bool continues = !broken && frame_continues(w);
+        broken = broken || !salted || !continues;
+        if (broken && (salted || continues) && be32(w->frame + 4)) {
             marks_behind++;
         }
     }

@@ -213,8 +213,8 @@ MAYBE_UNUSED static void on_messages(void *user, const error *err, const struct 
         if (m->error_code >= 0) {
             g_string_append_printf(a->listing, " error=%s", m->error_text);
         }
-        if (m->next_at > m->arrived_at) {
-            g_string_append_printf(a->listing, " next=%d", (int)(m->next_at - START));
+        if (m->next_at != m->arrived_at) {
+            g_string_append_printf(a->listing, " next=%" G_GINT64_FORMAT, m->next_at - START);
         }
         print_steps(a->listing, m);
         g_string_append_c(a->listing, '\n');
