@@ -134,7 +134,16 @@ static uint32_t be32(const unsigned char *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* What can be told from the files before SQLite touches them. */
+/* Once the log is folded in, the file has all the pages that its header counts. */
+static bool has_all_pages(int fd, const unsigned char *h) {
+    int64_t page = h[16] << 8 | h[17];
+    struct stat st;
+
+    page = page == 1 ? 65536 : page;
+    return fstat(fd, &st) == 0 && st.st_size >= page * (int64_t)be32(h + 28);
+}
+
+/* What can be told from the files before SQLite touches them. https://www.sqlite.org/fileformat2.html section 1.3 */
 static error *check_files(struct backend *db, int fd, const char *wal) {
     unsigned char h[100];
     enum wal_verdict log = wal_check(wal);
@@ -142,8 +151,11 @@ static error *check_files(struct backend *db, int fd, const char *wal) {
     if (pread(fd, h, sizeof h, 0) != sizeof h) {
         return damaged(db, "cut short");
     }
-    if (memcmp(h, "SQLite format 3", 16) != 0) {
+    if (memcmp(h, "SQLite format 3", 16) != 0 || h[18] > 2 || h[19] > 2) {
         return damaged(db, "its header is overwritten");
+    }
+    if (h[71] == RUN_CLEAN && log == WAL_ABSENT && !has_all_pages(fd, h)) {
+        return damaged(db, "cut short");
     }
     if ((be32(h + 68) & 0xffffff00) != APPLICATION) {
         return error_new(ERROR_STATE, "%s is no journal of mailruled: point `state` at another directory", db->path);
@@ -236,6 +248,18 @@ static error *configure(struct backend *db) {
     return db_take_error(db);
 }
 
+/* Statements that are known to be right fail on a file only if it is not what it was. */
+static error *blame_file(const struct backend *db, error *err) {
+    error *blame;
+
+    if (!err || err->code != ERROR_INTERNAL) {
+        return err;
+    }
+    blame = damaged(db, err->text);
+    error_free(err);
+    return blame;
+}
+
 static error *use(struct backend *db, int64_t now) {
     struct request sweep = {.type = REQUEST_CLOCK_BACK, .now = now};
     error *err = connect(db, db->path);
@@ -252,7 +276,7 @@ static error *use(struct backend *db, int64_t now) {
         exec_clock_back(db, &sweep);
         err = db_take_error(db);
     }
-    return err;
+    return blame_file(db, err);
 }
 
 /* --- in and out --------------------------------------------------------------------------------------------------- */

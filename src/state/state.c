@@ -97,26 +97,27 @@ static error *commit(state *st, bool writes) {
     return err;
 }
 
-/* True if the transaction was written. */
-static bool run_batch(state *st, struct request *first) {
-    error *err = st->ops->begin(st->backend);
-    bool writes = false;
+struct outcome {
+    bool writes, failed;
+};
 
-    for (struct request *r = first; r && !err; r = r->next) {
-        writes = writes || request_writes(r->type);
-        err = st->ops->exec(st->backend, r);
+static struct outcome run_batch(state *st, struct request *first) {
+    error *err = st->ops->begin(st->backend);
+    struct outcome outcome = {0};
+
+    for (struct request *r = first; r; r = r->next) {
+        outcome.writes = outcome.writes || request_writes(r->type);
+        err = err ? err : st->ops->exec(st->backend, r);
     }
-    if (!err) {
-        err = commit(st, writes);
+    err = err ? err : commit(st, outcome.writes);
+    if (err) {
+        outcome.failed = true;
+        st->ops->rollback(st->backend);
+        fail_all(first, err);
+        log_error_value(&st->log, LOG_LEVEL_ERROR, err);
+        error_free(err);
     }
-    if (!err) {
-        return true;
-    }
-    st->ops->rollback(st->backend);
-    fail_all(first, err);
-    log_error_value(&st->log, LOG_LEVEL_ERROR, err);
-    error_free(err);
-    return false;
+    return outcome;
 }
 
 /* Cuts the batch off the queue. Called with the lock. */
@@ -140,7 +141,7 @@ static struct request *take_batch(state *st, struct request **last_out) {
     return first;
 }
 
-static void hand_back(state *st, struct request *first, struct request *last, bool written) {
+static void hand_back(state *st, struct request *first, struct request *last, struct outcome outcome) {
     g_mutex_lock(&st->lock);
     if (st->finished.tail) {
         st->finished.tail->next = first;
@@ -148,9 +149,9 @@ static void hand_back(state *st, struct request *first, struct request *last, bo
         st->finished.head = first;
     }
     st->finished.tail = last;
-    st->stats.commits += written;
-    st->stats.failed_commits += !written;
-    st->stats.failing = !written;
+    st->stats.commits += !outcome.failed;
+    st->stats.failed_commits += outcome.failed;
+    st->stats.failing = outcome.failed || (st->stats.failing && !outcome.writes);
     g_cond_signal(&st->ready);
     g_mutex_unlock(&st->lock);
     if (st->wake) {
@@ -171,8 +172,8 @@ static void *run(void *user) {
         }
         struct request *last, *first = take_batch(st, &last);
         g_mutex_unlock(&st->lock);
-        bool written = run_batch(st, first);
-        hand_back(st, first, last, written);
+        struct outcome outcome = run_batch(st, first);
+        hand_back(st, first, last, outcome);
         st->ops->idle(st->backend);
         g_mutex_lock(&st->lock);
     }
