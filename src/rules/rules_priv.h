@@ -29,8 +29,8 @@ enum rule_continue { RULE_CONTINUE_DEFAULT, RULE_CONTINUE_YES, RULE_CONTINUE_NO 
 struct rule {
     int index;
     wire_rule *wire; /* name, place, accounts, folders, event, dry_run, own, limit */
-    struct cond *when; /* NULL = always */
-    struct action *actions;
+    const struct cond *when; /* NULL = always */
+    struct action **actions;
     size_t n_actions;
     int run_ref; /* LUA_NOREF = none */
     enum rule_on_error on_error;
