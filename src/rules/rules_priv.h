@@ -23,7 +23,7 @@ struct cond;
 struct action;
 
 /* What a rule does about an error of its own. */
-enum rule_on_error { RULE_ON_ERROR_PARK, RULE_ON_ERROR_SKIP };
+enum rule_on_error { RULE_ON_ERROR_PARK, RULE_ON_ERROR_SKIP, RULE_ON_ERROR_DEFAULT /* only while loading */ };
 enum rule_continue { RULE_CONTINUE_DEFAULT, RULE_CONTINUE_YES, RULE_CONTINUE_NO };
 
 struct rule {
@@ -45,7 +45,11 @@ struct rules {
     struct rule *rules;
     size_t n_rules;
     struct limits limits;
+    bool create_default;    /* a missing target folder may be made */
+    char *folder_shown;     /* what goes before a file's name to show it: "" or "/etc/mailruled/" */
     struct cond_set *conds; /* every compiled condition */
+    GPtrArray *actions;     /* struct action: every one of the config */
+    struct regex_matcher *matcher;
     struct scopes *scopes;  /* which rules apply where (engine_scope.c) */
 };
 
@@ -75,6 +79,8 @@ wire_message *job_need_mail(rules_job *job, const mail_need *need);
 /* A zeroed step at the end of the job's list, rule and dry_run filled in. Strings go into job->reply's arena. */
 wire_step *job_add_step(rules_job *job, enum wire_verb verb);
 const char *job_capture(const rules_job *job, const char *name); /* NULL if none */
+/* Does this step take the message out of its folder? */
+bool job_takes_away(enum wire_verb verb);
 /* Index of a webhook in the config and in payload_refs, -1 if there is none of that name. */
 int rules_webhook(const rules *rules, const char *name);
 /* The webhook-id of the next post to that webhook by the rule at work: "msg_" and 43 characters, the same for the same

@@ -1,0 +1,148 @@
+/*
+ * Lua tells at which line a call began, not where in its table a key stands. For mistakes the line of the key is what
+ * helps, so it is looked up in the source: not parsed, only tokenised as far as brackets, strings and comments go.
+ */
+#include "config_priv.h"
+
+#include <string.h>
+
+struct scanner {
+    const char *p;
+    uint32_t line;
+};
+
+static const char *line_start(const char *text, uint32_t line) {
+    for (; line > 1; line--) {
+        const char *end = strchr(text, '\n');
+        if (!end) {
+            return NULL;
+        }
+        text = end + 1;
+    }
+    return text;
+}
+
+/* p stands on "[": the level of a long bracket, or -1. */
+static int long_bracket(const char *p) {
+    int level = 0;
+
+    while (p[1 + level] == '=') {
+        level++;
+    }
+    return p[1 + level] == '[' ? level : -1;
+}
+
+static void skip_to(struct scanner *s, const char *end) {
+    for (; s->p < end; s->p++) {
+        s->line += *s->p == '\n';
+    }
+}
+
+static void skip_long(struct scanner *s, int level) {
+    char close[64];
+
+    g_snprintf(close, sizeof close, "]%.*s]", MIN(level, 40), "========================================");
+    const char *end = strstr(s->p, close);
+    skip_to(s, end ? end + strlen(close) : s->p + strlen(s->p));
+}
+
+static void skip_quoted(struct scanner *s) {
+    char quote = *s->p++;
+
+    while (*s->p && *s->p != quote && *s->p != '\n') {
+        if (*s->p == '\\' && s->p[1]) {
+            s->line += s->p[1] == '\n';
+            s->p++;
+        }
+        s->p++;
+    }
+    s->p += *s->p == quote;
+}
+
+/* Skips what holds no tokens; false: there is a token here. */
+static bool skip_inert(struct scanner *s) {
+    if (s->p[0] == '-' && s->p[1] == '-') {
+        int level = s->p[2] == '[' ? long_bracket(s->p + 2) : -1;
+        if (level >= 0) {
+            skip_long(s, level);
+        } else {
+            s->p += strcspn(s->p, "\n");
+        }
+        return true;
+    }
+    if (*s->p == '"' || *s->p == '\'') {
+        skip_quoted(s);
+        return true;
+    }
+    if (*s->p == '[' && long_bracket(s->p) >= 0) {
+        skip_long(s, long_bracket(s->p));
+        return true;
+    }
+    return false;
+}
+
+static bool is_word(char c) {
+    return g_ascii_isalnum(c) || c == '_';
+}
+
+/* `key =` here, but not `key ==`? */
+static bool is_key(const char *p, const char *key, size_t len) {
+    if (strncmp(p, key, len) != 0 || is_word(p[len])) {
+        return false;
+    }
+    p += len + strspn(p + len, " \t\r\n");
+    return p[0] == '=' && p[1] != '=';
+}
+
+uint32_t source_key_line(const char *text, uint32_t line, const char *key) {
+    struct scanner s = {line_start(text, line), line};
+    size_t len = strlen(key);
+    int depth = 0;
+    bool inside = false;
+
+    while (s.p && *s.p && (depth > 0 || !inside)) {
+        if (skip_inert(&s)) {
+            continue;
+        }
+        if (strchr("{([", *s.p)) {
+            depth++;
+            inside |= *s.p == '{';
+        } else if (strchr("})]", *s.p)) {
+            depth--;
+        } else if (is_word(*s.p)) {
+            if (inside && is_key(s.p, key, len)) {
+                return s.line;
+            }
+            while (is_word(*s.p)) {
+                s.p++;
+            }
+            continue;
+        }
+        s.line += *s.p++ == '\n';
+    }
+    return line;
+}
+
+static const char *source_of(struct loader *loader, const char *file) {
+    const char *text = g_hash_table_lookup(loader->sources, file);
+    char *read = NULL;
+
+    if (!text) {
+        g_autofree char *path = g_build_filename(loader->folder, file, NULL);
+        if (!g_file_get_contents(*file == '/' ? file : path, &read, NULL, NULL)) {
+            read = g_strdup("");
+        }
+        g_hash_table_insert(loader->sources, g_strdup(file), read);
+        text = read;
+    }
+    return text;
+}
+
+wire_place loader_key_place(struct loader *loader, const wire_place *call, const char *key) {
+    wire_place place = *call;
+
+    if (call->file && call->line) {
+        place.line = source_key_line(source_of(loader, call->file), call->line, key);
+    }
+    return place;
+}
