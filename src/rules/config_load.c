@@ -1,4 +1,5 @@
 #include "config_priv.h"
+#include "engine_priv.h"
 
 #include "wire/frame.h"
 
@@ -179,9 +180,9 @@ static error *copy_message(const wire_message *message, wire_message *copy_out) 
 
 /* --- loading ------------------------------------------------------------------------------------------------------- */
 
-static void loader_init(struct loader *loader, rules *rules, const char *path, bool check_only) {
-    *loader = (struct loader){.rules = rules,
-                              .out = rules->config,
+static void loader_init(struct loader *loader, rules *set, const char *path, bool check_only) {
+    *loader = (struct loader){.rules = set,
+                              .out = set->config,
                               .check_only = check_only,
                               .create_default = true,
                               .idle_renew_default = 9 * 60 * 1000};
@@ -233,91 +234,91 @@ static void run_config(struct loader *loader, const char *path) {
 
 /* From lists of the loader to what the engine works with. */
 static void finish(struct loader *loader) {
-    rules *rules = loader->rules;
-    wire_config *config = &rules->config->u.config;
+    rules *set = loader->rules;
+    wire_config *config = &set->config->u.config;
     g_autofree const struct cond **whens = g_new0(const struct cond *, loader->rule_list->len + 1);
 
-    rules->n_rules = loader->rule_list->len;
-    rules->rules = g_new0(struct rule, rules->n_rules + 1);
-    for (size_t i = 0; i < rules->n_rules; i++) {
-        struct rule *rule = &rules->rules[i];
+    set->n_rules = loader->rule_list->len;
+    set->rules = g_new0(struct rule, set->n_rules + 1);
+    for (size_t i = 0; i < set->n_rules; i++) {
+        struct rule *rule = &set->rules[i];
         *rule = g_array_index(loader->rule_list, struct rule, i);
         rule->wire = &config->rules[i];
         rule->on_error = rule->on_error == RULE_ON_ERROR_DEFAULT ? loader->on_error_default : rule->on_error;
         whens[i] = rule->when;
     }
-    rules->payload_refs = g_new0(int, loader->payloads->len + 1);
+    set->payload_refs = g_new0(int, loader->payloads->len + 1);
     for (unsigned i = 0; i < loader->payloads->len; i++) {
-        rules->payload_refs[i] = g_array_index(loader->payloads, int, i);
+        set->payload_refs[i] = g_array_index(loader->payloads, int, i);
     }
-    rules->create_default = loader->create_default;
-    cond_set_index(rules->conds, whens, rules->n_rules);
-    rules->matcher = regex_matcher_new(&rules->limits, NULL);
-    rules->scopes = scopes_new(rules);
-    vm_seal(rules->vm);
+    set->create_default = loader->create_default;
+    cond_set_index(set->conds, whens, set->n_rules);
+    set->matcher = regex_matcher_new(&set->limits, NULL);
+    set->scopes = scopes_new(set);
+    vm_seal(set->vm);
 }
 
-static rules *rules_new(const struct rules_host *host, const char *path) {
-    rules *rules = g_new0(struct rules, 1);
+static rules *make_rules(const struct rules_host *host, const char *path) {
+    rules *set = g_new0(struct rules, 1);
     g_autofree char *whole = g_canonicalize_filename(path, NULL);
     g_autofree char *folder = g_path_get_dirname(whole);
     const char *slash = strrchr(path, '/');
 
     if (host) {
-        rules->host = *host;
+        set->host = *host;
     }
-    rules->limits = (struct limits)LIMITS_DEFAULT;
-    rules->config = wire_message_new(WIRE_CONFIG);
-    rules->config->u.config.path = wire_str(rules->config, path);
-    rules->folder_shown = slash ? g_strndup(path, (gsize)(slash - path) + 1) : g_strdup("");
-    rules->conds = cond_set_new();
-    rules->actions = g_ptr_array_new_with_free_func((GDestroyNotify)action_free);
-    rules->vm = vm_new(&rules->limits, &rules->host, NULL, folder);
-    return rules;
+    set->limits = (struct limits)LIMITS_DEFAULT;
+    set->config = wire_message_new(WIRE_CONFIG);
+    set->config->u.config.path = wire_str(set->config, path);
+    set->folder_shown = slash ? g_strndup(path, (gsize)(slash - path) + 1) : g_strdup("");
+    set->conds = cond_set_new();
+    set->actions = g_ptr_array_new_with_free_func((GDestroyNotify)action_free);
+    set->vm = vm_new(&set->limits, &set->host, NULL, folder);
+    return set;
 }
 
 error *rules_load(const char *path, bool check_only, const struct rules_host *host, wire_message *config_out,
                   rules **rules_out) {
-    rules *rules = rules_new(host, path);
+    rules *set = make_rules(host, path);
     struct loader loader;
 
     *rules_out = NULL;
-    if (!rules->vm) {
-        rules_free(rules);
+    if (!set->vm) {
+        rules_free(set);
         return error_new(ERROR_INTERNAL, "no memory for Lua");
     }
-    loader_init(&loader, rules, path, check_only);
-    loader.vm = rules->vm;
+    loader_init(&loader, set, path, check_only);
+    loader.vm = set->vm;
     loader_open(&loader);
     run_config(&loader, path);
     check_whole(&loader);
     loader_close(&loader);
     fill_config(&loader);
     g_autofree char *whole = g_canonicalize_filename(path, NULL);
-    rules->config->u.config.path = wire_str(rules->config, whole);
-    error *err = copy_message(rules->config, config_out);
-    if (!err && rules->config->u.config.n_mistakes == 0) {
+    set->config->u.config.path = wire_str(set->config, whole);
+    error *err = copy_message(set->config, config_out);
+    if (!err && set->config->u.config.n_mistakes == 0) {
         finish(&loader);
-        *rules_out = rules;
+        *rules_out = set;
     } else {
-        rules_free(rules);
+        rules_free(set);
     }
     loader_release(&loader);
     return err;
 }
 
-void rules_free(rules *rules) {
-    if (!rules) {
+void rules_free(rules *set) {
+    if (!set) {
         return;
     }
-    scopes_free(rules->scopes);
-    regex_matcher_free(rules->matcher);
-    vm_free(rules->vm);
-    cond_set_free(rules->conds);
-    g_ptr_array_unref(rules->actions);
-    g_free(rules->payload_refs);
-    g_free(rules->rules);
-    g_free(rules->folder_shown);
-    wire_message_free(rules->config);
-    g_free(rules);
+    scopes_free(set->scopes);
+    regex_matcher_free(set->matcher);
+    vm_free(set->vm);
+    cond_set_free(set->conds);
+    g_ptr_array_unref(set->actions);
+    g_free(set->payload_refs);
+    g_free(set->rules);
+    g_free(set->folder_shown);
+    wire_message_free(set->config);
+    g_free(set);
 }
