@@ -3,7 +3,7 @@
  *
  *     class     first        at most
  *     network   1 s          5 min
- *     busy      30 s         30 min     the server's own hint is taken instead when it is longer, up to 30 min
+ *     busy      30 s         30 min     a longer hint of the server is taken instead, up to 30 min and a tenth
  *     auth      1 min        6 h        never lock an account out
  *     tls       1 min        1 h
  *

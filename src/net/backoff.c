@@ -31,7 +31,8 @@ uint64_t backoff_next(backoff *b, enum backoff_class class_, uint64_t hint_ms) {
     if (hint_ms > wait) {
         /* All clients of a throttled server got the same hint: do not come back together. */
         hint_ms = MIN(hint_ms, classes[BACKOFF_BUSY].most);
-        wait = MAX(wait, random_between(b->random, hint_ms, hint_ms + hint_ms / 10));
+        hint_ms = random_between(b->random, hint_ms, hint_ms + hint_ms / 10);
+        wait = MAX(wait, hint_ms);
     }
     return wait;
 }
