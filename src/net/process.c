@@ -32,7 +32,7 @@ static void process_exited(uv_process_t *handle, int64_t status, int signum) {
 }
 
 static void set_stdio(uv_stdio_container_t *slot, int fd) {
-    *slot = (uv_stdio_container_t){.flags = fd ? UV_INHERIT_FD : UV_IGNORE, .data.fd = fd};
+    *slot = (uv_stdio_container_t){.flags = fd > 0 ? UV_INHERIT_FD : UV_IGNORE, .data.fd = fd};
 }
 
 error *process_spawn(event_loop *loop, const process_options *options, process_exit_fn on_exit, void *user,
