@@ -51,7 +51,8 @@ static void settle_jobs(struct worker *w, const struct blame *blame, const char 
 
     /* From the last to the first: each goes to the head of its queue. */
     while ((job = g_queue_peek_tail(&w->jobs))) {
-        bool guilty = job->id == blame->job;
+        /* The board may be older than the NEED that came last. */
+        bool guilty = job->id == blame->job && !job->waits;
         worker_drop_job(job);
         if (guilty) {
             job_forget(w->p, job);
