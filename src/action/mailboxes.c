@@ -10,7 +10,6 @@ struct mailboxes {
     char delimiter;
     char *prefix;
     GPtrArray *creating; /* struct creation */
-    bool utf8;
 };
 
 struct waiter {
@@ -26,6 +25,7 @@ struct creation {
 
 struct refresh {
     mailboxes *owner;
+    session *session;
     struct waiter waiter;
 };
 
@@ -82,7 +82,7 @@ static void listed(void *user, const imap_response *response) {
     if (response->kind != IMAP_LIST || !m->incoming) {
         return;
     }
-    if (!imap_mailbox_decode(response->list.name, m->utf8, response->list.delimiter, &name)) {
+    if (!session_decode_name(r->session, response->list.name, response->list.delimiter, &name)) {
         log_info(&m->log, "folder with an unusable name passed over: %s", name);
         g_free(name);
         return;
@@ -137,10 +137,9 @@ void mailboxes_refresh(mailboxes *m, session *s, mailboxes_fn done, void *user) 
     struct refresh *r = g_new0(struct refresh, 1);
     imap_list_options options = {0};
 
-    *r = (struct refresh){m, {done, user}};
+    *r = (struct refresh){m, s, {done, user}};
     if (info) {
         m->delimiter = info->delimiter;
-        m->utf8 = imap_can(info->enabled, IMAP_CAP_UTF8_ACCEPT);
         g_free(m->prefix);
         m->prefix = g_strdup(info->prefix ? info->prefix : "");
         options.extended = imap_can(info->caps, IMAP_CAP_SPECIAL_USE) && imap_can(info->caps, IMAP_CAP_LIST_EXTENDED);

@@ -198,7 +198,8 @@ bool batch_trouble(struct action_batch *batch, const session_result *result) {
     if (!err) {
         return false;
     }
-    if (result->answered || (!result->sent && err->class_ == ERROR_CLASS_MESSAGE && err->code != ERROR_CANCELLED)) {
+    if (result->answered || (!result->sent && err->class_ == ERROR_CLASS_MESSAGE && err->code != ERROR_CANCELLED &&
+                              err->code != ERROR_GONE)) {
         batch_failed(batch, error_copy(err));
     } else {
         batch_again(batch, result->sent);

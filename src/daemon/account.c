@@ -1,0 +1,212 @@
+#include "daemon_priv.h"
+
+#include "imap/mailbox.h"
+#include "wire/frame.h"
+
+#include <string.h>
+
+struct account *account_new(struct keeper *keeper, const wire_account *config) {
+    struct account *a = g_new0(struct account, 1);
+
+    a->keeper = keeper;
+    a->config = config;
+    a->log = keeper->log;
+    a->log.group = "imap";
+    a->log.account = config->name;
+    a->boxes = mailboxes_new(&a->log);
+    a->watchers = g_ptr_array_new();
+    a->folders = g_ptr_array_new();
+    return a;
+}
+
+void account_free(struct account *a) {
+    if (!a) {
+        return;
+    }
+    for (guint i = 0; i < a->watchers->len; i++) {
+        watcher_free(a->watchers->pdata[i]);
+    }
+    for (guint i = 0; i < a->folders->len; i++) {
+        folder_free(a->folders->pdata[i]);
+    }
+    g_ptr_array_free(a->watchers, TRUE);
+    g_ptr_array_free(a->folders, TRUE);
+    mailboxes_free(a->boxes);
+    g_free(a->trouble);
+    g_free(a);
+}
+
+/* The first connection lists the folders; account_lay_out() makes the others. */
+void account_start(struct account *a) {
+    if (!a->watchers->len) {
+        g_ptr_array_add(a->watchers, watcher_new(a, 0));
+    }
+    for (guint i = 0; i < a->watchers->len; i++) {
+        watcher_connect(a->watchers->pdata[i]);
+    }
+}
+
+void account_reconfigured(struct account *a) {
+    const char *name = a->config->name;
+
+    a->parked = false;
+    for (guint i = 0; i < a->watchers->len; i++) {
+        ((struct watcher *)a->watchers->pdata[i])->log.account = name;
+    }
+    for (guint i = 0; i < a->folders->len; i++) {
+        struct folder *f = a->folders->pdata[i];
+        f->log.account = name;
+        folder_rescope(f);
+    }
+}
+
+void account_stop(struct account *a, bool now) {
+    for (guint i = 0; i < a->watchers->len; i++) {
+        watcher_stop(a->watchers->pdata[i], now);
+    }
+}
+
+static struct folder *find_folder(const struct account *a, const char *name) {
+    for (guint i = 0; i < a->folders->len; i++) {
+        struct folder *f = a->folders->pdata[i];
+        if (imap_mailbox_equal(f->name, name)) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+static void want(GPtrArray *names, const char *name) {
+    for (guint i = 0; i < names->len; i++) {
+        if (imap_mailbox_equal(names->pdata[i], name)) {
+            return;
+        }
+    }
+    g_ptr_array_add(names, g_strdup(name));
+}
+
+static void expand(const struct account *a, const char *pattern, GPtrArray *names) {
+    char *name = NULL;
+
+    if (*pattern != '\\' && imap_mailbox_is_pattern(pattern)) {
+        for (size_t i = 0; i < mailboxes_count(a->boxes); i++) {
+            const mailbox *box = mailboxes_at(a->boxes, i);
+            if (!(box->attrs & IMAP_ATTR_NOSELECT) &&
+                imap_mailbox_match(pattern, box->name, mailboxes_delimiter(a->boxes))) {
+                want(names, box->name);
+            }
+        }
+        return;
+    }
+    g_autoptr(error) err = mailboxes_resolve(a->boxes, pattern, &name);
+    if (err) {
+        log_warn(&a->log, "watch \"%s\": %s", pattern, err->text);
+        return;
+    }
+    want(names, name);
+    g_free(name);
+}
+
+/* Within the budget a connection for each of the first folders; the last one goes round the rest. */
+static struct watcher *watcher_for(struct account *a, guint at, guint total) {
+    guint budget = MAX(a->config->connections, 1), index = MIN(at, MIN(budget, total) - 1);
+
+    while (a->watchers->len <= index) {
+        struct watcher *w = watcher_new(a, a->watchers->len);
+        g_ptr_array_add(a->watchers, w);
+        watcher_connect(w);
+    }
+    return a->watchers->pdata[index];
+}
+
+static void add_folder(struct account *a, const char *name, guint total) {
+    const mailbox *box = mailboxes_find(a->boxes, name);
+    struct watcher *w = watcher_for(a, a->folders->len, total);
+    struct folder *f = folder_new(a, w, name, box ? box->attrs : 0);
+
+    g_ptr_array_add(a->folders, f);
+    g_ptr_array_add(w->folders, f);
+    f->dirty = true;
+    watcher_nudge(w);
+}
+
+void account_lay_out(struct account *a) {
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+
+    for (size_t i = 0; i < a->config->watch.n; i++) {
+        expand(a, a->config->watch.v[i], names);
+    }
+    for (guint i = 0; i < names->len; i++) {
+        if (!find_folder(a, names->pdata[i])) {
+            add_folder(a, names->pdata[i], names->len);
+        }
+    }
+    if (!a->folders->len) {
+        log_warn(&a->log, "nothing to watch: no folder matches");
+    }
+    g_ptr_array_free(names, TRUE);
+    watcher_nudge(a->watchers->pdata[0]);
+}
+
+bool account_has_room(const struct account *a) {
+    return a->in_flight < keeper_config(a->keeper)->limits.in_flight && pool_has_room(a->keeper->pool);
+}
+
+void account_drained(struct account *a) {
+    if (a->in_flight > keeper_config(a->keeper)->limits.in_flight / 2) {
+        return;
+    }
+    for (guint i = 0; i < a->folders->len; i++) {
+        struct folder *f = a->folders->pdata[i];
+        if (f->starved) {
+            f->starved = false;
+            look_start(f, true);
+        }
+    }
+}
+
+void account_set_trouble(struct account *a, const error *err) {
+    g_free(a->trouble);
+    a->trouble = err ? g_strdup(err->text) : NULL;
+}
+
+bool account_settled(const struct account *a) {
+    if (a->gave_up) {
+        return true;
+    }
+    if (a->in_flight || (!a->folders->len && !mailboxes_known(a->boxes))) {
+        return false;
+    }
+    for (guint i = 0; i < a->folders->len; i++) {
+        const struct folder *f = a->folders->pdata[i];
+        if (!f->missing && (!f->seen_once || f->look || f->starved || f->resuming ||
+                            (loop_timer_active(f->resume) && loop_timer_left(f->resume) < 1000))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Compared as bytes on the wire, with their places in the file left out. */
+static GByteArray *account_bytes(const wire_account *config) {
+    wire_message *m = wire_message_new(WIRE_CONFIG);
+    wire_account copy = *config;
+    GByteArray *bytes = g_byte_array_new();
+
+    copy.place = copy.password.place = copy.oauth2.client_secret.place = copy.oauth2.refresh_token.place =
+        (wire_place){NULL, 0};
+    m->u.config.accounts = &copy;
+    m->u.config.n_accounts = 1;
+    error_free(wire_encode(m, bytes));
+    wire_message_free(m);
+    return bytes;
+}
+
+bool account_same(const wire_account *a, const wire_account *b) {
+    GByteArray *x = account_bytes(a), *y = account_bytes(b);
+    bool same = x->len && x->len == y->len && memcmp(x->data, y->data, x->len) == 0;
+
+    g_byte_array_unref(x);
+    g_byte_array_unref(y);
+    return same;
+}

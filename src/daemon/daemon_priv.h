@@ -1,0 +1,259 @@
+/*
+ * daemon_priv.h - the keeper's parts and who owns whom.
+ *
+ *     keeper ── account ── watcher (one connection) ── folder ── message
+ *            └─ outbox     (webhooks)     └─ session      └─ action_queue
+ *            └─ pool       (evaluators)
+ *            └─ control    (socket)
+ *
+ * Everything runs on the loop's thread. A struct is freed by its owner only; what points upwards is borrowed. The way of
+ * one message: watcher.c (connected) -> folder.c (selected, synchronised) -> look.c (fetch what is above the cursor) ->
+ * message.c (journal, evaluator, plan, steps) -> action/queue.h and outbox.c.
+ */
+#ifndef DAEMON_PRIV_H
+#define DAEMON_PRIV_H
+
+#include "action/queue.h"
+#include "daemon/keeper.h"
+#include "daemon/pool.h"
+#include "net/backoff.h"
+#include "net/http.h"
+#include "net/notify.h"
+#include "state/journal.h"
+#include "state/kv.h"
+#include "state/outbox.h"
+
+struct outbox;
+struct control;
+
+struct keeper {
+    const keeper_options *options;
+    log_ctx log;
+    event_loop *loop;
+    const clock_source *clock;
+    tls_trust *trust;
+    transport_pool *transports;
+    random_source random;
+    http_client *http;
+    state *state;
+    loop_async *state_wake;
+    pool *pool;
+    notify *notify;
+    wire_message *config; /* WIRE_CONFIG in use; NULL before the first */
+    GPtrArray *accounts;  /* struct account */
+    struct outbox *outbox;
+    struct control *control;
+    GPtrArray *signals; /* loop_signal */
+    loop_timer *tick;   /* watchdog, pruning, status line, --once */
+    char *state_dir, *control_path;
+    uint64_t started, pruned;
+    bool stopping, reloading;
+    unsigned calm;     /* ticks in a row with nothing to do, for --once */
+    unsigned failures; /* messages parked, steps refused: --once then exits 1 */
+    error *fatal;
+    void (*reload_done)(void *user, bool ok, const char *text);
+    void *reload_user;
+};
+
+/* --- account.c: what an account's connections share ------------------------------------------------------------------ */
+
+struct account {
+    struct keeper *keeper;
+    const wire_account *config;
+    log_ctx log;
+    mailboxes *boxes;
+    GPtrArray *watchers; /* struct watcher; the first lists the folders */
+    GPtrArray *folders;  /* struct folder, in watch order */
+    session_idle_memory idle_memory;
+    unsigned in_flight;  /* messages in memory */
+    unsigned auth_failures;
+    bool paused;         /* by the user */
+    bool gave_up;        /* --once: could not be reached */
+    bool parked;         /* credentials refused again and again */
+    uint64_t throttled_until; /* elapsed ms; nothing connects before */
+    char *trouble;       /* last error in words; NULL = fine */
+};
+
+struct account *account_new(struct keeper *keeper, const wire_account *config);
+void account_free(struct account *a);
+void account_start(struct account *a);
+/* The same settings in a new config: names may have moved, rules are new. */
+void account_reconfigured(struct account *a);
+void account_stop(struct account *a, bool now); /* connections close; messages in memory stay in the journal */
+/* The folder list is there: make folders and watchers for what `watch` names. */
+void account_lay_out(struct account *a);
+void account_drained(struct account *a); /* a message left memory */
+bool account_has_room(const struct account *a);
+void account_set_trouble(struct account *a, const error *err);
+/* The same settings? (Where they stand in the file does not matter.) */
+bool account_same(const wire_account *a, const wire_account *b);
+bool account_settled(const struct account *a); /* all folders seen once, no work under way: for --once */
+
+/* --- watcher.c: one connection ---------------------------------------------------------------------------------------- */
+
+struct watcher {
+    struct account *account;
+    unsigned index;
+    char *id; /* "support#1", in logs */
+    log_ctx log;
+    session *session; /* NULL = waiting to connect */
+    bool ready;
+    uint64_t ready_since;
+    backoff backoff;
+    loop_timer *retry; /* next connect */
+    loop_timer *poll;  /* next look where nothing is pushed, reconcile */
+    loop_timer *turn;  /* deferred watcher_step() */
+    secret_request *secret;
+    GPtrArray *folders; /* borrowed; more than one: visited in rotation */
+    struct folder *at;  /* selected, or being selected */
+    bool polling;       /* IDLE does not work here */
+    bool stopping;
+    unsigned statuses; /* STATUS commands under way */
+    uint64_t last_poll; /* elapsed */
+};
+
+struct watcher *watcher_new(struct account *a, unsigned index);
+void watcher_free(struct watcher *w);
+void watcher_connect(struct watcher *w);
+void watcher_stop(struct watcher *w, bool now);
+/* Something changed: decide what the connection does next (from the loop, soon). */
+void watcher_nudge(struct watcher *w);
+const char *watcher_state_text(const struct watcher *w); /* "watching", "connecting", "waiting 30s: ..." */
+
+/* --- folder.c, look.c, resume.c ------------------------------------------------------------------------------------------ */
+
+struct look;
+
+struct folder {
+    struct account *account;
+    struct watcher *watcher;
+    char *name;
+    log_ctx log;
+    const char *roles[4]; /* special-use names, NULL-terminated, static */
+    bool selected;        /* the watcher's session has it selected */
+    bool missing;         /* SELECT said it does not exist */
+    bool read_only;
+    bool dirty;           /* wants to be visited */
+    bool seen_once;       /* looked at since the start: for --once */
+    uint32_t uidvalidity; /* of the selected state */
+    bool cursor_known, cursor_asked;
+    struct state_cursor cursor; /* as journaled, or on its way */
+    wire_message *scope; /* WIRE_SCOPE_REPLY, NULL = not asked yet */
+    uint64_t scope_job;
+    const char **scope_fields; /* NULL-terminated, views into scope */
+    imap_fetch_want want;      /* what the first look asks for */
+    imap_section_want want_section;
+    bool settling; /* first sight or UIDVALIDITY being settled */
+    int64_t not_before; /* INTERNALDATE below which messages are passed over (after a UIDVALIDITY change); 0 = none */
+    bool resumed, resuming;
+    loop_timer *resume; /* when a message that failed is due again */
+    struct look *look;  /* fetching what is above the cursor; NULL = not now */
+    bool look_again;
+    bool starved; /* too many messages in flight: look when there is room */
+    unsigned poison; /* chunks shrink to one message while the server refuses to deliver one */
+    GHashTable *by_uid; /* uid -> struct message: those in memory, of `uidvalidity` */
+    GPtrArray *needs;   /* struct need that wait for the connection */
+    action_queue *actions;
+    uint64_t last_proof; /* elapsed: when it was last known to be complete; 0 = never */
+    uint64_t arrived;    /* messages since the start */
+    char *trouble;
+};
+
+struct folder *folder_new(struct account *a, struct watcher *w, const char *name, uint32_t attrs);
+void folder_free(struct folder *f);
+void folder_select(struct folder *f);
+void folder_selected(struct folder *f, const session_result *result); /* also after the queue had to leave it */
+void folder_unselected(struct folder *f); /* connection lost, or another folder is selected */
+void folder_rescope(struct folder *f);    /* the rules changed */
+/* Do what is missing next: scope, cursor, UIDVALIDITY, resume, look. */
+void folder_advance(struct folder *f);
+bool folder_busy(const struct folder *f); /* work on its messages is under way */
+session *folder_session(const struct folder *f); /* NULL unless selected */
+void folder_set_trouble(struct folder *f, const error *err);
+void folder_proved(struct folder *f);
+/* Run again in delay_ms what waits in the journal. */
+void folder_resume_in(struct folder *f, uint64_t delay_ms);
+
+void look_start(struct folder *f, bool hint); /* hint: the server says that there is something */
+void look_cancel(struct folder *f);
+
+void resume_start(struct folder *f);
+/* These rows may go on (a webhook accepted, the user said so). */
+void resume_rows(struct keeper *k, const int64_t *rows, size_t n);
+
+/* validity.c: where the cursor starts, and what a changed UIDVALIDITY means. Ends with folder_advance(). */
+void validity_settle(struct folder *f);
+
+/* --- message.c, need.c ----------------------------------------------------------------------------------------------------- */
+
+enum message_stage {
+    MESSAGE_ARRIVING,   /* fetched, its row on the way into the journal */
+    MESSAGE_FETCHING,   /* its row is there, its data is asked for again */
+    MESSAGE_EVALUATING, /* at the evaluators */
+    MESSAGE_PLANNING,   /* its plan on the way into the journal */
+    MESSAGE_ACTING,     /* a step is in the action queue */
+    MESSAGE_STAGES
+};
+
+struct message {
+    struct folder *folder;
+    enum message_stage stage;
+    int64_t row;
+    uint32_t uid, uidvalidity;
+    uint32_t attempts;
+    bool own;
+    wire_message *eval; /* until it is submitted */
+    uint64_t job;       /* 0 = not at the evaluators */
+    GPtrArray *steps;   /* const wire_step by seq - 1; NULL before the plan */
+    GPtrArray *owners;  /* wire_message that they live in */
+    char *message_id;
+    char *blame; /* how its evaluator died */
+    action_item item;
+};
+
+struct message *message_new(struct folder *f, uint32_t uid);
+/* Out of memory; the journal keeps what it has. */
+void message_free(struct message *m);
+/* Fill an EVAL from what a FETCH brought. */
+void message_fill(struct message *m, const imap_fetch *fetch);
+void message_evaluate(struct message *m);
+/* Go on with a plan from the journal. */
+void message_continue(struct message *m, const struct state_message *stored);
+void message_park(struct message *m, const error *err); /* frees m */
+const imap_fetch_want *message_want(struct folder *f); /* valid until the scope changes */
+const char *message_stage_name(enum message_stage stage);
+void message_finished(void *folder, action_item *item, const action_outcome *outcome);
+/* The message is not there any more: its row is done. Frees m. */
+void message_gone(struct message *m);
+
+struct need;
+void need_serve(struct message *m, wire_message *need); /* takes need */
+void need_resume(struct folder *f); /* the folder is selected: serve those that wait */
+void need_forget(struct message *m); /* the message goes away */
+void need_drop_all(struct folder *f); /* the folder goes away, its session is gone */
+
+/* --- outbox.c ------------------------------------------------------------------------------------------------------------- */
+
+struct outbox *outbox_new(struct keeper *k);
+void outbox_free(struct outbox *o);
+void outbox_configure(struct outbox *o); /* the config is new */
+void outbox_kick(struct outbox *o, const char *webhook); /* something became due; NULL = look at all */
+bool outbox_settled(const struct outbox *o);             /* nothing under way */
+/* One line a webhook for `status`. */
+void outbox_describe(const struct outbox *o, GString *out, bool json);
+
+/* --- control.c -------------------------------------------------------------------------------------------------------------- */
+
+error *control_new(struct keeper *k, struct control **control_out);
+void control_free(struct control *c);
+void status_describe(struct keeper *k, GString *out, bool json);
+
+/* --- keeper.c --------------------------------------------------------------------------------------------------------------- */
+
+const wire_config *keeper_config(const struct keeper *k);
+void keeper_stop(struct keeper *k, error *fatal); /* takes fatal; NULL = in order */
+error *keeper_reload(struct keeper *k, void (*done)(void *user, bool ok, const char *text), void *user);
+struct account *keeper_account(const struct keeper *k, const char *name);
+void keeper_check_settled(struct keeper *k);
+
+#endif

@@ -1,0 +1,263 @@
+#include "daemon_priv.h"
+
+#include "imap/mailbox.h"
+
+static void on_resume(void *user);
+
+static void reselected(void *user, const session_result *result) {
+    folder_selected(user, result);
+}
+
+static void set_roles(struct folder *f, uint32_t attrs) {
+    unsigned n = 0;
+
+    for (uint32_t bit = 1; bit && n < G_N_ELEMENTS(f->roles) - 1; bit <<= 1) {
+        if ((attrs & bit & IMAP_ATTR_SPECIAL_USE) && imap_special_use_name(bit)) {
+            f->roles[n++] = imap_special_use_name(bit);
+        }
+    }
+}
+
+struct folder *folder_new(struct account *a, struct watcher *w, const char *name, uint32_t attrs) {
+    struct folder *f = g_new0(struct folder, 1);
+
+    f->account = a;
+    f->watcher = w;
+    f->name = g_strdup(name);
+    f->log = a->log;
+    f->log.folder = f->name;
+    set_roles(f, attrs);
+    f->by_uid = g_hash_table_new(g_direct_hash, g_direct_equal);
+    f->needs = g_ptr_array_new();
+    f->resume = loop_timer_new(a->keeper->loop, on_resume, f);
+    f->actions = action_queue_new(&(action_env){
+        .loop = a->keeper->loop, .state = a->keeper->state, .mailboxes = a->boxes, .log = f->log, .folder = f->name,
+        .allow_expunge = a->config->allow_expunge, .finished = message_finished, .reselected = reselected, .user = f,
+    });
+    return f;
+}
+
+static void drop_messages(struct folder *f) {
+    GHashTableIter iter;
+    gpointer m;
+
+    for (;;) {
+        g_hash_table_iter_init(&iter, f->by_uid);
+        if (!g_hash_table_iter_next(&iter, NULL, &m)) {
+            break;
+        }
+        message_free(m);
+    }
+}
+
+void folder_free(struct folder *f) {
+    if (!f) {
+        return;
+    }
+    look_cancel(f);
+    if (f->scope_job) {
+        pool_cancel(f->account->keeper->pool, f->scope_job);
+    }
+    state_cancel(f->account->keeper->state, f);
+    drop_messages(f);
+    need_drop_all(f);
+    action_queue_free(f->actions);
+    loop_timer_free(f->resume);
+    g_hash_table_destroy(f->by_uid);
+    g_ptr_array_free(f->needs, TRUE);
+    wire_message_free(f->scope);
+    g_free(f->scope_fields);
+    g_free(f->trouble);
+    g_free(f->name);
+    g_free(f);
+}
+
+session *folder_session(const struct folder *f) {
+    return f->selected ? f->watcher->session : NULL;
+}
+
+void folder_set_trouble(struct folder *f, const error *err) {
+    g_free(f->trouble);
+    f->trouble = err ? g_strdup(err->text) : NULL;
+}
+
+void folder_proved(struct folder *f) {
+    f->last_proof = loop_now(f->account->keeper->loop);
+    if (!f->seen_once) {
+        f->seen_once = true;
+        log_info(&f->log, "watching");
+    }
+}
+
+/* Work that needs the connection, or soon will: a rotating connection stays as long. */
+bool folder_busy(const struct folder *f) {
+    return f->look || f->starved || f->resuming || f->settling || !f->scope || !f->cursor_known || f->needs->len ||
+           g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
+}
+
+/* --- selecting -------------------------------------------------------------------------------------------------------- */
+
+static void selected(void *user, const session_result *result) {
+    struct folder *f = user;
+
+    if (f->watcher->at != f) {
+        return;
+    }
+    folder_selected(f, result);
+}
+
+void folder_select(struct folder *f) {
+    imap_select_options options = {0};
+
+    session_select(f->watcher->session, f->name, false, &options, &(session_call){.done = selected, .user = f});
+}
+
+void folder_selected(struct folder *f, const session_result *result) {
+    if (result->err) {
+        folder_set_trouble(f, result->err);
+        if (result->answered) {
+            if (!f->missing) {
+                log_warn(&f->log, "cannot be selected: %s", result->err->text);
+            }
+            f->missing = true;
+            folder_unselected(f);
+            watcher_nudge(f->watcher);
+        }
+        return;
+    }
+    folder_set_trouble(f, NULL);
+    f->missing = false;
+    f->selected = true;
+    f->read_only = result->folder->read_only;
+    f->uidvalidity = result->folder->uidvalidity;
+    if (f->read_only) {
+        log_warn(&f->log, "is read-only here: actions on its messages will fail");
+    }
+    if (!f->uidvalidity) {
+        log_warn(&f->log, "has no UIDVALIDITY: nothing can be remembered about it, so it is not watched");
+        f->missing = true;
+        return;
+    }
+    folder_advance(f);
+}
+
+void folder_unselected(struct folder *f) {
+    f->selected = false;
+    look_cancel(f);
+    action_queue_detach(f->actions);
+}
+
+/* --- scope and cursor --------------------------------------------------------------------------------------------------- */
+
+static void scope_known(void *user, wire_message *reply) {
+    struct folder *f = user;
+
+    f->scope_job = 0;
+    if (!reply) {
+        folder_resume_in(f, 5000);
+        return;
+    }
+    wire_message_free(f->scope);
+    f->scope = reply;
+    const wire_scope_reply *s = &reply->u.scope_reply;
+    g_free(f->scope_fields);
+    f->scope_fields = g_new0(const char *, s->fields.n + 1);
+    for (size_t i = 0; i < s->fields.n; i++) {
+        f->scope_fields[i] = s->fields.v[i];
+    }
+    folder_advance(f);
+}
+
+static void ask_scope(struct folder *f) {
+    wire_message *m = wire_message_new(WIRE_SCOPE);
+
+    m->u.scope.account = wire_str(m, f->account->config->name);
+    m->u.scope.folder = wire_str(m, f->name);
+    for (unsigned i = 0; f->roles[i]; i++) {
+        wire_strings_add(m, &m->u.scope.roles, f->roles[i]);
+    }
+    m->u.scope.event = WIRE_EVENT_NEW;
+    error *err = pool_scope(f->account->keeper->pool, m, scope_known, f, &f->scope_job);
+    if (err) {
+        log_error_value(&f->log, LOG_LEVEL_ERROR, err);
+        error_free(err);
+    }
+}
+
+void folder_rescope(struct folder *f) {
+    if (f->scope_job) {
+        pool_cancel(f->account->keeper->pool, f->scope_job);
+        f->scope_job = 0;
+    }
+    wire_message_free(f->scope);
+    f->scope = NULL;
+    g_clear_pointer(&f->scope_fields, g_free);
+    look_cancel(f);
+    folder_advance(f);
+}
+
+static void cursor_loaded(void *user, const error *err, const struct state_cursor *cursor) {
+    struct folder *f = user;
+
+    f->cursor_asked = false;
+    if (err) {
+        log_error_value(&f->log, LOG_LEVEL_ERROR, err);
+        folder_resume_in(f, 10000);
+        return;
+    }
+    f->cursor_known = true;
+    f->cursor = cursor ? *cursor : (struct state_cursor){0};
+    folder_advance(f);
+}
+
+void folder_advance(struct folder *f) {
+    struct keeper *k = f->account->keeper;
+
+    if (!f->selected || k->stopping) {
+        return;
+    }
+    if (!f->scope) {
+        if (!f->scope_job) {
+            ask_scope(f);
+        }
+        return;
+    }
+    if (!f->cursor_known) {
+        if (!f->cursor_asked) {
+            f->cursor_asked = true;
+            state_cursor_load(k->state, f->account->config->name, f->name, cursor_loaded, f);
+        }
+        return;
+    }
+    if (f->cursor.uidvalidity != f->uidvalidity) {
+        validity_settle(f);
+        return;
+    }
+    action_queue_attach(f->actions, f->watcher->session, f->uidvalidity);
+    need_resume(f);
+    if (!f->resumed && !f->resuming) {
+        resume_start(f);
+    }
+    look_start(f, false);
+}
+
+/* --- due again ------------------------------------------------------------------------------------------------------------ */
+
+static void on_resume(void *user) {
+    struct folder *f = user;
+
+    if (!f->selected || !f->scope || !f->cursor_known) {
+        f->resumed = false;
+        f->dirty = true;
+        folder_advance(f);
+        watcher_nudge(f->watcher);
+    } else if (!f->resuming) {
+        resume_start(f);
+    }
+}
+
+void folder_resume_in(struct folder *f, uint64_t delay_ms) {
+    if (!loop_timer_active(f->resume) || loop_timer_left(f->resume) > delay_ms) {
+        loop_timer_start(f->resume, delay_ms);
+    }
+}

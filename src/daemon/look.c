@@ -1,0 +1,378 @@
+/*
+ * Fetch what is above the cursor, whatever the hint was: EXISTS, reconnect, timer.
+ *
+ * A small gap is one UID FETCH n:*. A large one is listed first and fetched in chunks, several under way. The cursor moves
+ * with the rows of a chunk, in one transaction, up to the chunk's last UID: UIDs that are not there any more are passed
+ * over, UIDs that are there and were not delivered get a row and are asked for again.
+ */
+#include "daemon_priv.h"
+
+#define CHUNK 200
+#define CHUNKS 3
+/* Room for the rest of the command beside the set. */
+#define SET_OCTETS (LIMIT_IMAP_COMMAND_LINE - 200)
+
+struct look {
+    struct folder *folder; /* NULL = cancelled: what comes back is dropped */
+    imap_set todo;
+    unsigned chunks; /* under way */
+    bool failed;     /* nothing behind a failed chunk counts: the cursor must not pass it */
+    bool any;
+};
+
+struct chunk {
+    struct look *look;
+    imap_set asked;  /* empty: n:* */
+    uint32_t from;
+    uint32_t last;   /* where the cursor goes */
+    imap_set unsure; /* not delivered: are they there? */
+    imap_set seen;   /* delivered */
+    GArray *uids;    /* uint32_t: those of them, and of the unsure, that get a row */
+};
+
+static void pump(struct look *l);
+
+static void look_end(struct look *l) {
+    struct folder *f = l->folder;
+    bool failed = l->failed, any = l->any;
+
+    imap_set_release(&l->todo);
+    g_free(l);
+    if (!f) {
+        return;
+    }
+    f->look = NULL;
+    if (failed) {
+        folder_resume_in(f, 5000);
+    } else if (f->look_again || any) {
+        bool again = f->look_again;
+        f->look_again = false;
+        look_start(f, again);
+    } else {
+        folder_proved(f);
+    }
+    watcher_nudge(f->watcher);
+}
+
+static void look_settle(struct look *l) {
+    if (l->chunks) {
+        return;
+    }
+    if (l->folder && !l->failed && !imap_set_is_empty(&l->todo)) {
+        if (account_has_room(l->folder->account)) {
+            pump(l);
+            return;
+        }
+        l->folder->starved = true;
+    }
+    look_end(l);
+}
+
+void look_cancel(struct folder *f) {
+    struct look *l = f->look;
+
+    f->starved = f->look_again = false;
+    if (!l) {
+        return;
+    }
+    f->look = NULL;
+    l->folder = NULL;
+    if (!l->chunks) {
+        look_end(l);
+    }
+}
+
+/* --- a chunk ------------------------------------------------------------------------------------------------------------- */
+
+static struct chunk *chunk_new(struct look *l) {
+    struct chunk *c = g_new0(struct chunk, 1);
+
+    c->look = l;
+    c->uids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    l->chunks++;
+    return c;
+}
+
+/* Messages that got no row go out of memory. */
+static void chunk_drop_messages(struct chunk *c) {
+    struct folder *f = c->look->folder;
+
+    for (guint i = 0; f && i < c->uids->len; i++) {
+        struct message *m = g_hash_table_lookup(f->by_uid, GUINT_TO_POINTER(g_array_index(c->uids, uint32_t, i)));
+        if (m && m->stage == MESSAGE_ARRIVING) {
+            message_free(m);
+        }
+    }
+}
+
+static void chunk_free(struct chunk *c) {
+    struct look *l = c->look;
+
+    imap_set_release(&c->asked);
+    imap_set_release(&c->unsure);
+    imap_set_release(&c->seen);
+    g_array_free(c->uids, TRUE);
+    g_free(c);
+    l->chunks--;
+    look_settle(l);
+}
+
+static void chunk_failed(struct chunk *c, const error *err) {
+    struct folder *f = c->look->folder;
+
+    if (f && err) {
+        folder_set_trouble(f, err);
+        log_error_value(&f->log, err->class_ == ERROR_CLASS_ACCOUNT ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, err);
+    }
+    c->look->failed = true;
+    chunk_drop_messages(c);
+    chunk_free(c);
+}
+
+static void arrived(void *user, const error *err, const struct state_arrival *arrivals, size_t n) {
+    struct folder *f = user;
+
+    if (err) {
+        /* Not written: read the cursor again later and fetch once more. */
+        log_error_value(&f->log, LOG_LEVEL_ERROR, err);
+        folder_set_trouble(f, err);
+        f->cursor_known = false;
+        look_cancel(f);
+        GList *messages = g_hash_table_get_values(f->by_uid);
+        for (GList *at = messages; at; at = at->next) {
+            if (((struct message *)at->data)->stage == MESSAGE_ARRIVING) {
+                message_free(at->data);
+            }
+        }
+        g_list_free(messages);
+        folder_resume_in(f, 5000);
+        return;
+    }
+    f->arrived += n;
+    for (size_t i = 0; i < n; i++) {
+        struct message *m = g_hash_table_lookup(f->by_uid, GUINT_TO_POINTER(arrivals[i].uid));
+        if (!m) {
+            folder_resume_in(f, 5000); /* has a row, but was not delivered */
+            continue;
+        }
+        m->row = arrivals[i].row;
+        m->own = arrivals[i].own;
+        m->attempts = 1;
+        message_evaluate(m);
+    }
+}
+
+static void chunk_arrive(struct chunk *c) {
+    struct folder *f = c->look->folder;
+    bool wanted = f && f->scope && f->scope->u.scope_reply.rules;
+
+    if (!f || c->look->failed) {
+        chunk_drop_messages(c);
+        chunk_free(c);
+        return;
+    }
+    if (c->last > f->cursor.last_uid) {
+        struct state_arrive arrive = {
+            .account = f->account->config->name, .folder = f->name, .uidvalidity = f->uidvalidity, .last_uid = c->last,
+            .uids = (const uint32_t *)(void *)c->uids->data, .n_uids = wanted ? c->uids->len : 0,
+        };
+        c->look->any = true;
+        f->cursor.last_uid = c->last;
+        state_arrive(f->account->keeper->state, &arrive, arrived, f);
+    }
+    if (!wanted) {
+        chunk_drop_messages(c);
+    }
+    chunk_free(c);
+}
+
+/* Of what was not delivered, what is there is to be asked for again: a row each. */
+static void verified(void *user, const session_result *result) {
+    struct chunk *c = user;
+
+    if (result->err || !result->found_whole) {
+        chunk_failed(c, result->err);
+        return;
+    }
+    for (uint32_t uid = imap_set_next(result->found, 0); uid; uid = imap_set_next(result->found, uid)) {
+        g_array_append_val(c->uids, uid);
+        c->last = MAX(c->last, uid);
+        if (c->look->folder) {
+            log_warn(&c->look->folder->log, "UID %u is there but was not delivered: asking again", uid);
+        }
+    }
+    if (!c->last && c->look->folder && folder_session(c->look->folder)) {
+        const session_folder *now = session_selected(folder_session(c->look->folder));
+        c->last = now && now->uidnext ? now->uidnext - 1 : 0;
+    }
+    chunk_arrive(c);
+}
+
+static void verify(struct chunk *c) {
+    imap_search_want want = {0};
+
+    if (imap_set_is_empty(&c->unsure)) {
+        want.uid_from = c->from;
+    } else {
+        want.uids = &c->unsure;
+    }
+    session_search(folder_session(c->look->folder), &want,
+                   &(session_call){.done = verified, .user = c, .uidvalidity = c->look->folder->uidvalidity});
+}
+
+/* n:* does not say what it left out: holes between the first and the last may be messages that were not delivered. */
+static void find_holes(struct chunk *c) {
+    if (!c->last || c->last - c->from >= LIMIT_IMAP_SET_RANGES || c->last + 1 - c->from == imap_set_size(&c->seen)) {
+        return;
+    }
+    imap_set_add_range(&c->unsure, c->from, c->last);
+    for (uint32_t uid = imap_set_next(&c->seen, 0); uid; uid = imap_set_next(&c->seen, uid)) {
+        imap_set_remove_range(&c->unsure, uid, uid);
+    }
+    GString *text = g_string_new(NULL);
+    imap_set_format(&c->unsure, text);
+    if (text->len > SET_OCTETS) {
+        imap_set_clip(&c->unsure, c->from, c->from);
+    }
+    g_string_free(text, TRUE);
+}
+
+static void fetched(void *user, const session_result *result) {
+    struct chunk *c = user;
+    struct folder *f = c->look->folder;
+
+    if (result->err && f && result->answered && c->asked.count) {
+        /* One message the server chokes on must not hold up the others: one by one, then a row for the culprit. */
+        if (imap_set_size(&c->asked) == 1) {
+            imap_set_add_range(&c->unsure, imap_set_min(&c->asked), imap_set_min(&c->asked));
+            c->last = imap_set_max(&c->asked);
+            verify(c);
+            return;
+        }
+        f->poison = CHUNK;
+    }
+    if (result->err || !f) {
+        chunk_failed(c, result->err);
+        return;
+    }
+    c->last = imap_set_max(&c->seen);
+    if (c->asked.count) {
+        c->last = imap_set_max(&c->asked);
+        if (result->missing) {
+            for (uint32_t uid = imap_set_next(result->missing, 0); uid; uid = imap_set_next(result->missing, uid)) {
+                imap_set_add(&c->unsure, uid);
+            }
+        }
+    } else {
+        find_holes(c);
+    }
+    const session_folder *now = session_selected(folder_session(f));
+    bool nothing = !c->asked.count && !c->seen.count && now && now->uidnext > c->from;
+    if (!imap_set_is_empty(&c->unsure) || nothing) {
+        verify(c);
+    } else {
+        chunk_arrive(c);
+    }
+}
+
+static void delivered(void *user, const imap_response *response) {
+    struct chunk *c = user;
+    struct folder *f = c->look->folder;
+    const imap_fetch *fetch = &response->fetch;
+    struct message *m;
+
+    if (!f || response->kind != IMAP_FETCH || imap_set_contains(&c->seen, fetch->uid)) {
+        return;
+    }
+    imap_set_add(&c->seen, fetch->uid);
+    if (g_hash_table_contains(f->by_uid, GUINT_TO_POINTER(fetch->uid)) ||
+        (f->not_before && (fetch->have & IMAP_HAVE_DATE) && fetch->date < f->not_before)) {
+        return;
+    }
+    g_array_append_val(c->uids, fetch->uid);
+    m = message_new(f, fetch->uid);
+    message_fill(m, fetch);
+}
+
+static void fetch_chunk(struct look *l) {
+    struct folder *f = l->folder;
+    struct chunk *c = chunk_new(l);
+    unsigned size = f->poison ? 1 : CHUNK;
+
+    f->poison -= f->poison ? 1 : 0;
+    imap_set_take(&l->todo, size, SET_OCTETS, &c->asked);
+    c->from = imap_set_min(&c->asked);
+    session_fetch(folder_session(f), &c->asked, message_want(f),
+                  &(session_call){.done = fetched, .data = delivered, .user = c, .uidvalidity = f->uidvalidity});
+}
+
+static void pump(struct look *l) {
+    while (l->folder && !l->failed && l->chunks < CHUNKS && !imap_set_is_empty(&l->todo) &&
+           account_has_room(l->folder->account)) {
+        fetch_chunk(l);
+    }
+}
+
+static void listed(void *user, const session_result *result) {
+    struct chunk *c = user;
+    struct look *l = c->look;
+    struct folder *f = l->folder;
+
+    if (result->err || !f || !result->found) {
+        chunk_failed(c, result->err);
+        return;
+    }
+    for (uint32_t uid = imap_set_next(result->found, c->from - 1); uid; uid = imap_set_next(result->found, uid)) {
+        imap_set_add(&l->todo, uid);
+    }
+    if (imap_set_is_empty(&l->todo)) {
+        const session_folder *now = session_selected(folder_session(f));
+        c->last = now && now->uidnext ? now->uidnext - 1 : 0;
+        chunk_arrive(c);
+        return;
+    }
+    pump(l);
+    chunk_free(c);
+}
+
+/* --- starting ------------------------------------------------------------------------------------------------------------- */
+
+static void begin(struct folder *f, uint32_t next, uint32_t gap) {
+    struct chunk *c = chunk_new(f->look);
+    session *s = folder_session(f);
+
+    c->from = next;
+    if (gap > CHUNK || f->poison) {
+        session_search(s, &(imap_search_want){.uid_from = next},
+                       &(session_call){.done = listed, .user = c, .uidvalidity = f->uidvalidity});
+    } else {
+        session_fetch_from(s, next, message_want(f),
+                           &(session_call){.done = fetched, .data = delivered, .user = c, .uidvalidity = f->uidvalidity});
+    }
+}
+
+void look_start(struct folder *f, bool hint) {
+    session *s = folder_session(f);
+    const session_folder *now = s ? session_selected(s) : NULL;
+
+    if (!now || !f->scope || !f->cursor_known || f->settling || f->cursor.uidvalidity != f->uidvalidity) {
+        return;
+    }
+    if (f->look) {
+        f->look_again |= hint;
+        return;
+    }
+    if (!account_has_room(f->account)) {
+        f->starved = true;
+        return;
+    }
+    uint32_t next = f->cursor.last_uid + 1;
+    if (!next || (!hint && (!now->exists || (now->uidnext && now->uidnext <= next)))) {
+        folder_proved(f);
+        watcher_nudge(f->watcher);
+        return;
+    }
+    f->look = g_new0(struct look, 1);
+    f->look->folder = f;
+    begin(f, next, now->uidnext > next ? now->uidnext - next : 0);
+}

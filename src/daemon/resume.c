@@ -1,0 +1,237 @@
+/*
+ * What the journal says is not finished goes on: after a restart, after a failure's delay, after a webhook's acceptance.
+ * Messages without a plan are fetched again, each hand-over counted before it happens; plans go on at their first open
+ * step.
+ */
+#include "daemon_priv.h"
+
+#include <string.h>
+
+#define PAGE 100
+/* Hand-overs without an answer, as crashes of the whole machine leave them behind: no proof against the message. */
+#define HANDOVERS_MAX 10
+
+struct refetch {
+    struct folder *folder;
+    imap_set uids;
+    int64_t *rows;
+    size_t n;
+};
+
+static struct message *by_uid(struct folder *f, uint32_t uid) {
+    return g_hash_table_lookup(f->by_uid, GUINT_TO_POINTER(uid));
+}
+
+static void refetch_free(struct refetch *r) {
+    imap_set_release(&r->uids);
+    g_free(r->rows);
+    g_free(r);
+}
+
+/* --- fetched again ---------------------------------------------------------------------------------------------------- */
+
+static void delivered(void *user, const imap_response *response) {
+    struct refetch *r = user;
+    struct message *m = response->kind == IMAP_FETCH ? by_uid(r->folder, response->fetch.uid) : NULL;
+
+    if (m && m->stage == MESSAGE_FETCHING) {
+        message_fill(m, &response->fetch);
+        message_evaluate(m);
+    }
+}
+
+/* What is still FETCHING was not delivered. */
+static void verified(void *user, const session_result *result) {
+    struct refetch *r = user;
+    struct folder *f = r->folder;
+
+    for (uint32_t uid = imap_set_next(&r->uids, 0); uid; uid = imap_set_next(&r->uids, uid)) {
+        struct message *m = by_uid(f, uid);
+        if (!m || m->stage != MESSAGE_FETCHING) {
+            continue;
+        }
+        if (result->err || !result->found_whole) {
+            message_free(m);
+            folder_resume_in(f, 10000);
+        } else if (!imap_set_contains(result->found, uid)) {
+            message_gone(m);
+        } else if (m->attempts >= keeper_config(f->account->keeper)->limits.attempts) {
+            g_autoptr(error) err = error_new(ERROR_REFUSED, "the server lists this message but does not deliver it");
+            message_park(m, err);
+        } else {
+            folder_resume_in(f, 15000 * (uint64_t)m->attempts);
+            message_free(m);
+        }
+    }
+    refetch_free(r);
+}
+
+static void fetched(void *user, const session_result *result) {
+    struct refetch *r = user;
+    struct folder *f = r->folder;
+    imap_set left = IMAP_SET_INIT;
+
+    for (uint32_t uid = imap_set_next(&r->uids, 0); uid; uid = imap_set_next(&r->uids, uid)) {
+        struct message *m = by_uid(f, uid);
+        if (m && m->stage == MESSAGE_FETCHING) {
+            imap_set_add(&left, uid);
+        }
+    }
+    imap_set_release(&r->uids);
+    r->uids = left;
+    if (imap_set_is_empty(&r->uids)) {
+        refetch_free(r);
+    } else if (!folder_session(f) || (result->err && !result->answered)) {
+        verified(r, &(session_result){.err = result->err});
+    } else {
+        session_search(folder_session(f), &(imap_search_want){.uids = &r->uids},
+                       &(session_call){.done = verified, .user = r, .uidvalidity = f->uidvalidity});
+    }
+}
+
+static void park_suspect(struct message *m, const struct state_row *row) {
+    g_autoptr(error) err =
+        error_new(ERROR_DEADLINE, "handed to an evaluator %u times, which ended it %u times", row->attempts, row->faults);
+
+    message_park(m, err);
+}
+
+static void attempt_counted(void *user, const error *err, const struct state_row *rows, size_t n) {
+    struct refetch *r = user;
+    struct folder *f = r->folder;
+    uint32_t attempts = keeper_config(f->account->keeper)->limits.attempts;
+
+    for (size_t i = 0; i < n; i++) {
+        for (uint32_t uid = imap_set_next(&r->uids, 0); uid; uid = imap_set_next(&r->uids, uid)) {
+            struct message *m = by_uid(f, uid);
+            if (!m || m->row != rows[i].row) {
+                continue;
+            }
+            m->attempts = rows[i].attempts;
+            if (rows[i].gone || rows[i].stage != STATE_PENDING) {
+                message_free(m);
+            } else if (rows[i].faults >= attempts || rows[i].attempts > HANDOVERS_MAX) {
+                park_suspect(m, &rows[i]);
+            } else {
+                continue;
+            }
+            imap_set_remove_range(&r->uids, uid, uid);
+        }
+    }
+    if (imap_set_is_empty(&r->uids)) {
+        refetch_free(r);
+    } else if (err || !folder_session(f)) {
+        fetched(r, &(session_result){.err = NULL});
+    } else {
+        session_fetch(folder_session(f), &r->uids, message_want(f),
+                      &(session_call){.done = fetched, .data = delivered, .user = r, .uidvalidity = f->uidvalidity});
+    }
+}
+
+/* --- from the journal ---------------------------------------------------------------------------------------------------- */
+
+/* True if it must be fetched again. */
+static bool take_up(struct folder *f, const struct state_message *stored) {
+    int64_t now = clock_wall_ms(f->account->keeper->clock);
+    struct message *m;
+
+    if (stored->rekey || stored->uidvalidity != f->uidvalidity || by_uid(f, stored->uid)) {
+        return false;
+    }
+    if (stored->next_at > now) {
+        folder_resume_in(f, (uint64_t)(stored->next_at - now));
+        return false;
+    }
+    m = message_new(f, stored->uid);
+    m->row = stored->row;
+    m->own = stored->own;
+    m->attempts = stored->attempts;
+    if (stored->stage == STATE_PLANNED) {
+        message_continue(m, stored);
+        return false;
+    }
+    m->stage = MESSAGE_FETCHING;
+    return true;
+}
+
+static void listed(void *user, const error *err, const struct state_message *messages, size_t n, bool more) {
+    struct folder *f = user;
+    struct refetch *r;
+
+    f->resuming = false;
+    if (err || !f->selected || f->cursor.uidvalidity != f->uidvalidity) {
+        folder_resume_in(f, 5000);
+        return;
+    }
+    r = g_new0(struct refetch, 1);
+    r->folder = f;
+    r->rows = g_new0(int64_t, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        if (take_up(f, &messages[i])) {
+            imap_set_add(&r->uids, messages[i].uid);
+            r->rows[r->n++] = messages[i].row;
+        }
+    }
+    if (r->n) {
+        state_attempt(f->account->keeper->state, r->rows, r->n, attempt_counted, r);
+    } else {
+        refetch_free(r);
+    }
+    f->resumed = true;
+    if (more) {
+        /* The rest when these are through: each page begins with what is still open. */
+        f->resumed = false;
+        folder_resume_in(f, 200);
+    }
+    watcher_nudge(f->watcher);
+}
+
+void resume_start(struct folder *f) {
+    if (!account_has_room(f->account)) {
+        folder_resume_in(f, 1000);
+        return;
+    }
+    f->resuming = true;
+    state_list(f->account->keeper->state,
+               &(struct state_filter){.account = f->account->config->name, .folder = f->name, .with_steps = true,
+                                      .stages = STATE_IN(STATE_PENDING) | STATE_IN(STATE_PLANNED), .skip_waiting = true,
+                                      .limit = PAGE + g_hash_table_size(f->by_uid)},
+               listed, f);
+}
+
+/* --- single rows --------------------------------------------------------------------------------------------------------- */
+
+static struct folder *folder_of(struct keeper *k, const struct state_message *stored) {
+    struct account *a = keeper_account(k, stored->account);
+
+    for (guint i = 0; a && i < a->folders->len; i++) {
+        struct folder *f = a->folders->pdata[i];
+        if (strcmp(f->name, stored->folder) == 0) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+static void loaded(void *user, const error *err, const struct state_message *messages, size_t n, bool more) {
+    struct keeper *k = user;
+
+    for (size_t i = 0; i < n; i++) {
+        struct folder *f = folder_of(k, &messages[i]);
+        if (!f || messages[i].waiting || (messages[i].stage != STATE_PENDING && messages[i].stage != STATE_PLANNED)) {
+            continue;
+        }
+        if (messages[i].stage == STATE_PLANNED && f->selected && f->cursor.uidvalidity == f->uidvalidity) {
+            take_up(f, &messages[i]);
+        } else {
+            f->resumed = false;
+            folder_resume_in(f, 0);
+        }
+    }
+}
+
+void resume_rows(struct keeper *k, const int64_t *rows, size_t n) {
+    if (n) {
+        state_load(k->state, rows, n, loaded, k);
+    }
+}

@@ -1,0 +1,163 @@
+/*
+ * Where the cursor starts: at first sight of a folder, and after its UIDVALIDITY changed (RFC 9051 section 2.3.1.1).
+ *
+ * After a change every message has a new UID. Those that arrived since the cursor last moved, and those whose plans were
+ * not carried out, are looked at again; the journal's ledger tells which of them were handled. Everything older is left
+ * alone: rules never run over a whole mailbox because a server was restored from a backup.
+ */
+#include "daemon_priv.h"
+
+#define SLACK_S 120
+#define DAY_S 86400
+
+static void failed(struct folder *f, const error *err) {
+    f->settling = false;
+    if (err) {
+        folder_set_trouble(f, err);
+        log_error_value(&f->log, LOG_LEVEL_WARN, err);
+    }
+    folder_resume_in(f, 10000);
+}
+
+/* --- first sight ------------------------------------------------------------------------------------------------------ */
+
+static void cursor_set(void *user, const error *err) {
+    struct folder *f = user;
+
+    f->settling = false;
+    if (err) {
+        f->cursor_known = false;
+        failed(f, err);
+        return;
+    }
+    folder_advance(f);
+}
+
+static void start_after(struct folder *f, uint32_t last_uid) {
+    f->cursor = (struct state_cursor){.uidvalidity = f->uidvalidity, .last_uid = last_uid};
+    log_info(&f->log, "first sight of this folder: starting after UID %u", last_uid);
+    state_cursor_set(f->account->keeper->state, f->account->config->name, f->name, &f->cursor, cursor_set, f);
+}
+
+static void found_end(void *user, const session_result *result) {
+    struct folder *f = user;
+
+    if (result->err || !result->found) {
+        failed(f, result->err);
+    } else {
+        start_after(f, imap_set_max(result->found));
+    }
+}
+
+static void found_since(void *user, const session_result *result) {
+    struct folder *f = user;
+    uint32_t uidnext = result->err || !session_selected(f->watcher->session)
+                           ? 0
+                           : session_selected(f->watcher->session)->uidnext;
+
+    if (result->err || !result->found) {
+        failed(f, result->err);
+    } else if (!imap_set_is_empty(result->found)) {
+        start_after(f, imap_set_min(result->found) - 1);
+    } else {
+        start_after(f, uidnext ? uidnext - 1 : 0);
+    }
+}
+
+static void first_sight(struct folder *f) {
+    const wire_account *c = f->account->config;
+    session *s = folder_session(f);
+    const session_folder *now = session_selected(s);
+    session_call call = {.user = f};
+
+    if (c->backlog == WIRE_BACKLOG_ALL || (now && !now->exists && !now->uidnext)) {
+        start_after(f, 0);
+    } else if (c->backlog == WIRE_BACKLOG_SINCE) {
+        int64_t since = (clock_wall_ms(f->account->keeper->clock) - (int64_t)c->backlog_ms) / 1000;
+        f->not_before = since;
+        call.done = found_since;
+        session_search(s, &(imap_search_want){.since = since}, &call);
+    } else if (now && now->uidnext) {
+        start_after(f, now->uidnext - 1);
+    } else {
+        call.done = found_end;
+        session_search(s, &(imap_search_want){0}, &call);
+    }
+}
+
+/* --- a changed UIDVALIDITY ------------------------------------------------------------------------------------------------ */
+
+static void changed(void *user, const error *err, const struct state_validity_change *change) {
+    struct folder *f = user;
+
+    f->settling = false;
+    if (err) {
+        failed(f, err);
+        return;
+    }
+    log_notice(&f->log, "UIDVALIDITY is now %u: %u message(s) are looked for again by what they are, %u more had no plan yet",
+               f->uidvalidity, (unsigned)change->rekeyed, (unsigned)change->cancelled);
+    f->cursor_known = false;
+    f->resumed = false;
+    folder_advance(f);
+}
+
+static void candidates(void *user, const session_result *result) {
+    struct folder *f = user;
+    const session_folder *now = folder_session(f) ? session_selected(folder_session(f)) : NULL;
+    struct state_validity validity = {.account = f->account->config->name, .folder = f->name};
+
+    if (result->err || !result->found || !now) {
+        failed(f, result->err);
+        return;
+    }
+    validity.uidvalidity = f->uidvalidity;
+    validity.last_uid = imap_set_is_empty(result->found) ? (now->uidnext ? now->uidnext - 1 : 0)
+                                                         : imap_set_min(result->found) - 1;
+    state_uidvalidity_changed(f->account->keeper->state, &validity, changed, f);
+}
+
+static void oldest_known(void *user, const error *err, const struct state_message *messages, size_t n, bool more) {
+    struct folder *f = user;
+    int64_t since = f->cursor.updated / 1000;
+
+    if (err || !folder_session(f)) {
+        failed(f, err);
+        return;
+    }
+    if (n && messages[0].arrived_at / 1000 < since) {
+        since = messages[0].arrived_at / 1000;
+    }
+    f->not_before = since - SLACK_S;
+    session_search(folder_session(f), &(imap_search_want){.since = since - DAY_S},
+                   &(session_call){.done = candidates, .user = f});
+}
+
+/* In memory there may still be messages of the old validity: the journal has what matters of them. */
+static void forget_messages(struct folder *f) {
+    GHashTableIter iter;
+    gpointer m;
+
+    for (g_hash_table_iter_init(&iter, f->by_uid); g_hash_table_iter_next(&iter, NULL, &m);
+         g_hash_table_iter_init(&iter, f->by_uid)) {
+        message_free(m);
+    }
+}
+
+void validity_settle(struct folder *f) {
+    if (f->settling) {
+        return;
+    }
+    f->settling = true;
+    if (!f->cursor.uidvalidity) {
+        first_sight(f);
+        return;
+    }
+    log_warn(&f->log, "UIDVALIDITY changed from %u to %u: the folder was made anew or restored", f->cursor.uidvalidity,
+             f->uidvalidity);
+    forget_messages(f);
+    state_list(f->account->keeper->state,
+               &(struct state_filter){.account = f->account->config->name, .folder = f->name, .limit = 1,
+                                      .stages = STATE_IN(STATE_PENDING) | STATE_IN(STATE_PLANNED)},
+               oldest_known, f);
+}

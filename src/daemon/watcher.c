@@ -1,0 +1,390 @@
+#include "daemon_priv.h"
+
+#include "base/text.h"
+
+#include "imap/mailbox.h"
+
+#include <string.h>
+
+#define AUTH_FAILURES_PARK 5
+
+static void on_step(void *user);
+static void on_poll(void *user);
+static void on_retry(void *user);
+
+struct watcher *watcher_new(struct account *a, unsigned index) {
+    struct watcher *w = g_new0(struct watcher, 1);
+
+    w->account = a;
+    w->index = index;
+    w->id = g_strdup_printf("%s#%u", a->config->name, index + 1);
+    w->log = a->log;
+    w->log.id = w->id;
+    w->folders = g_ptr_array_new();
+    backoff_init(&w->backoff, &a->keeper->random);
+    w->retry = loop_timer_new(a->keeper->loop, on_retry, w);
+    w->poll = loop_timer_new(a->keeper->loop, on_poll, w);
+    w->turn = loop_timer_new(a->keeper->loop, on_step, w);
+    return w;
+}
+
+void watcher_free(struct watcher *w) {
+    if (!w) {
+        return;
+    }
+    secret_cancel(w->secret);
+    session_free(w->session);
+    loop_timer_free(w->retry);
+    loop_timer_free(w->poll);
+    loop_timer_free(w->turn);
+    g_ptr_array_free(w->folders, TRUE);
+    g_free(w->id);
+    g_free(w);
+}
+
+void watcher_nudge(struct watcher *w) {
+    loop_timer_start(w->turn, 0);
+}
+
+/* --- connecting ------------------------------------------------------------------------------------------------------ */
+
+static void secret_known(void *user, secret *s, error *err) {
+    struct watcher *w = user;
+
+    w->secret = NULL;
+    session_give_secret(w->session, s, err);
+}
+
+static void on_secret(void *user, bool refused) {
+    struct watcher *w = user;
+    const wire_secret *from = &w->account->config->password;
+    static const enum secret_kind kinds[] = {
+        [WIRE_SECRET_LITERAL] = SECRET_LITERAL, [WIRE_SECRET_FILE] = SECRET_FILE,
+        [WIRE_SECRET_ENV] = SECRET_ENV,         [WIRE_SECRET_COMMAND] = SECRET_COMMAND,
+        [WIRE_SECRET_CREDENTIAL] = SECRET_CREDENTIAL,
+    };
+
+    if (refused) {
+        session_give_secret(w->session, NULL, error_new(ERROR_AUTH, "the server refused the access token"));
+        return;
+    }
+    if (from->kind == WIRE_SECRET_NONE) {
+        session_give_secret(w->session, NULL, error_new(ERROR_CONFIG, "the account has no password"));
+        return;
+    }
+    const char **argv = g_new0(const char *, from->argv.n + 1);
+    memcpy(argv, from->argv.v, from->argv.n * sizeof *argv);
+    w->secret = secret_resolve(w->account->keeper->loop, &(secret_spec){kinds[from->kind], from->value, argv},
+                               secret_known, w);
+    g_free(argv);
+}
+
+static void listed(void *user, const error *err) {
+    struct watcher *w = user;
+
+    if (err) {
+        log_error_value(&w->log, LOG_LEVEL_WARN, err);
+        if (w->session) {
+            session_close(w->session, SESSION_CLOSE_NOW);
+        }
+        return;
+    }
+    account_lay_out(w->account);
+    watcher_nudge(w);
+}
+
+static void on_ready(void *user, const session_info *info) {
+    struct watcher *w = user;
+    struct account *a = w->account;
+
+    w->ready = true;
+    w->ready_since = loop_now(a->keeper->loop);
+    a->auth_failures = 0;
+    account_set_trouble(a, NULL);
+    log_info(&w->log, "connected to %s%s%s (%s)", a->config->host, info->server ? ", " : "",
+             info->server ? info->server : "", info->tls ? info->tls : "no TLS");
+    if (w->index == 0) {
+        mailboxes_refresh(a->boxes, w->session, listed, w);
+    } else {
+        watcher_nudge(w);
+    }
+}
+
+static void leave(struct watcher *w) {
+    if (w->at) {
+        folder_unselected(w->at);
+        w->at = NULL;
+    }
+}
+
+static void on_closed(void *user, error *err) {
+    struct watcher *w = user;
+    struct account *a = w->account;
+    struct keeper *k = a->keeper;
+
+    if (w->ready && loop_now(k->loop) - w->ready_since > BACKOFF_HEALTHY_MS) {
+        backoff_healthy(&w->backoff);
+    }
+    w->ready = w->polling = false;
+    w->statuses = 0;
+    leave(w);
+    secret_cancel(w->secret);
+    w->secret = NULL;
+    session_free(w->session);
+    w->session = NULL;
+    if (w->stopping || a->paused) {
+        error_free(err);
+        keeper_check_settled(k);
+        return;
+    }
+    if (!err) {
+        err = error_new(ERROR_NETWORK, "connection closed");
+    }
+    error_at(err, a->config->name, NULL, 0, NULL);
+    account_set_trouble(a, err);
+    if (k->options->once) {
+        log_error(&w->log, "%s", err->text);
+        a->gave_up = true;
+        k->failures++;
+        error_free(err);
+        return;
+    }
+    if (err->code == ERROR_AUTH && ++a->auth_failures >= AUTH_FAILURES_PARK) {
+        a->parked = true;
+        log_error(&w->log, "account parked after %u refused logins (%s): correct the credentials, then `mailruled resume`",
+                  a->auth_failures, err->text);
+        error_free(err);
+        return;
+    }
+    uint64_t wait = backoff_next(&w->backoff, backoff_class_of(err), err->retry_after_ms);
+    if (err->code == ERROR_BUSY) {
+        a->throttled_until = MAX(a->throttled_until, loop_now(k->loop) + wait);
+    }
+    g_autofree char *text = text_format_duration(wait);
+    log_warn(&w->log, "connection lost: %s; again in %s (%s)", err->text, text,
+             backoff_class_name(backoff_class_of(err)));
+    error_free(err);
+    loop_timer_start(w->retry, wait);
+    keeper_check_settled(k);
+}
+
+static void on_exists(void *user, uint32_t count, bool grew) {
+    struct watcher *w = user;
+
+    if (w->at && w->at->selected) {
+        look_start(w->at, grew);
+    }
+}
+
+static void on_watching(void *user) {
+    struct watcher *w = user;
+
+    if (w->at && w->at->selected && !w->at->look) {
+        folder_proved(w->at);
+    }
+}
+
+static void on_poll_needed(void *user) {
+    struct watcher *w = user;
+
+    if (!w->polling) {
+        log_info(&w->log, "the server offers no working IDLE: polling every %us",
+                 (unsigned)(w->account->config->poll_ms / 1000));
+    }
+    w->polling = true;
+    watcher_nudge(w);
+}
+
+static void on_notice(void *user, enum session_notice notice, const char *text) {
+    struct watcher *w = user;
+
+    if (notice == SESSION_NOTICE_ALERT) {
+        log_warn(&w->log, "the server asks to tell you: %s", text);
+    } else {
+        log_info(&w->log, "the server says: %s", text);
+    }
+}
+
+static enum session_auth auth_of(enum wire_auth auth) {
+    static const enum session_auth map[] = {
+        [WIRE_AUTH_AUTO] = SESSION_AUTH_AUTO,         [WIRE_AUTH_PLAIN] = SESSION_AUTH_PLAIN,
+        [WIRE_AUTH_LOGIN] = SESSION_AUTH_LOGIN,       [WIRE_AUTH_CRAM_MD5] = SESSION_AUTH_CRAM_MD5,
+        [WIRE_AUTH_XOAUTH2] = SESSION_AUTH_XOAUTH2,   [WIRE_AUTH_OAUTHBEARER] = SESSION_AUTH_OAUTHBEARER,
+        [WIRE_AUTH_EXTERNAL] = SESSION_AUTH_EXTERNAL,
+    };
+
+    return map[auth];
+}
+
+static void open_session(struct watcher *w) {
+    static const session_events events = {
+        .secret = on_secret, .ready = on_ready, .exists = on_exists, .watching = on_watching,
+        .poll_needed = on_poll_needed, .notice = on_notice, .closed = on_closed,
+    };
+    static const enum transport_tls tls[] = {
+        [WIRE_TLS_IMPLICIT] = TRANSPORT_TLS_IMPLICIT, [WIRE_TLS_STARTTLS] = TRANSPORT_TLS_STARTTLS,
+        [WIRE_TLS_NONE] = TRANSPORT_TLS_NONE,
+    };
+    struct keeper *k = w->account->keeper;
+    const wire_account *c = w->account->config;
+    const char **disabled = g_new0(const char *, c->disable_extensions.n + 1);
+
+    memcpy(disabled, c->disable_extensions.v, c->disable_extensions.n * sizeof *disabled);
+    session_config config = {
+        .host = c->host, .port = c->port, .tls = tls[c->tls], .tls_ca = c->tls_ca, .proxy = c->proxy, .user = c->user,
+        .auth = auth_of(c->auth), .token = c->auth == WIRE_AUTH_XOAUTH2 || c->auth == WIRE_AUTH_OAUTHBEARER,
+        .connect_ms = (uint32_t)MIN(c->timeout_ms, 30000), .timeout_ms = (uint32_t)c->timeout_ms,
+        .idle_renew_ms = (uint32_t)c->idle_renew_ms, .idle_memory = &w->account->idle_memory, .disabled = disabled,
+        .allow_expunge = c->allow_expunge, .client_name = "mailruled", .client_version = MAILRULED_VERSION,
+        .limits = &keeper_config(k)->limits,
+    };
+    w->session = session_new(k->loop, k->transports, &k->random, &config, &events, w, &w->log);
+    g_free(disabled);
+}
+
+void watcher_connect(struct watcher *w) {
+    struct account *a = w->account;
+    uint64_t now = loop_now(a->keeper->loop);
+
+    if (w->session || w->stopping || a->paused || a->parked) {
+        return;
+    }
+    if (a->throttled_until > now) {
+        loop_timer_start(w->retry, a->throttled_until - now);
+        return;
+    }
+    open_session(w);
+    error *err = session_open(w->session);
+    if (err) {
+        on_closed(w, err);
+    }
+}
+
+static void on_retry(void *user) {
+    watcher_connect(user);
+}
+
+void watcher_stop(struct watcher *w, bool now) {
+    w->stopping = now || w->stopping;
+    loop_timer_stop(w->retry);
+    loop_timer_stop(w->poll);
+    if (w->session) {
+        session_close(w->session, now ? SESSION_CLOSE_NOW : SESSION_CLOSE_LOGOUT);
+    }
+}
+
+/* --- what the connection does next ------------------------------------------------------------------------------------- */
+
+static void select_folder(struct watcher *w, struct folder *f) {
+    leave(w);
+    w->at = f;
+    f->dirty = false;
+    folder_select(f);
+}
+
+static struct folder *next_dirty(const struct watcher *w) {
+    for (guint i = 0; i < w->folders->len; i++) {
+        struct folder *f = w->folders->pdata[i];
+        if (f != w->at && (f->dirty || action_queue_length(f->actions) || f->needs->len)) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+/* Stay while there is work here; then go where something waits; else watch the first folder. */
+static void on_step(void *user) {
+    struct watcher *w = user;
+    struct folder *next;
+    uint64_t now = loop_now(w->account->keeper->loop);
+
+    if (!w->ready || !w->folders->len || !mailboxes_known(w->account->boxes)) {
+        return;
+    }
+    if (w->at && !w->at->missing && (!w->at->selected || folder_busy(w->at))) {
+        return;
+    }
+    next = next_dirty(w);
+    if (!next && w->folders->len > 1 && w->at != w->folders->pdata[0] && !w->statuses) {
+        next = w->folders->pdata[0];
+    }
+    if (next) {
+        select_folder(w, next);
+        return;
+    }
+    if (w->at && w->at->missing) {
+        session_watch(w->session, false);
+    } else if (w->at) {
+        session_watch(w->session, true);
+    }
+    if (!loop_timer_active(w->poll)) {
+        const wire_account *c = w->account->config;
+        uint64_t every = w->polling || w->folders->len > 1 || (w->at && w->at->missing) ? c->poll_ms : c->reconcile_ms;
+        w->last_poll = now;
+        loop_timer_start(w->poll, MIN(every, c->reconcile_ms));
+    }
+    keeper_check_settled(w->account->keeper);
+}
+
+static void polled(void *user, const session_result *result) {
+    struct folder *f = user;
+    struct watcher *w = f->watcher;
+    const imap_status *s = result->status;
+
+    if (w->statuses) {
+        w->statuses--;
+    }
+    if (!result->err && s) {
+        bool same = f->cursor_known && (s->have & IMAP_STATUS_UIDNEXT) && (s->have & IMAP_STATUS_UIDVALIDITY) &&
+                    s->uidvalidity == f->cursor.uidvalidity && s->uidnext <= f->cursor.last_uid + 1;
+        f->dirty |= !same;
+        f->missing = false;
+        if (same) {
+            folder_proved(f);
+        }
+    } else if (result->answered) {
+        f->missing = true;
+        folder_set_trouble(f, result->err);
+    }
+    watcher_nudge(w);
+}
+
+static void polled_here(void *user, const session_result *result) {
+    struct folder *f = user;
+
+    if (!result->err && f->selected) {
+        look_start(f, true);
+    }
+}
+
+/* Where nothing is pushed this finds new mail; where it is, this proves that nothing was missed. */
+static void on_poll(void *user) {
+    struct watcher *w = user;
+
+    if (!w->ready) {
+        return;
+    }
+    for (guint i = 0; i < w->folders->len; i++) {
+        struct folder *f = w->folders->pdata[i];
+        if (f == w->at && f->selected) {
+            session_noop(w->session, &(session_call){.done = polled_here, .user = f});
+        } else if (f == w->at && f->missing) {
+            select_folder(w, f);
+        } else if (f != w->at) {
+            w->statuses++;
+            session_status(w->session, f->name, IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY | IMAP_STATUS_MESSAGES,
+                           &(session_call){.done = polled, .user = f});
+        }
+    }
+    watcher_nudge(w);
+}
+
+const char *watcher_state_text(const struct watcher *w) {
+    if (w->account->paused) {
+        return "paused";
+    }
+    if (w->account->parked) {
+        return "parked";
+    }
+    return w->session ? session_state_name(w->session) : "waiting";
+}
