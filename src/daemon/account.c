@@ -10,9 +10,10 @@ struct account *account_new(struct keeper *keeper, const wire_account *config) {
 
     a->keeper = keeper;
     a->config = config;
+    a->name = g_strdup(config->name);
     a->log = keeper->log;
     a->log.group = "imap";
-    a->log.account = config->name;
+    a->log.account = a->name;
     a->boxes = mailboxes_new(&a->log);
     a->watchers = g_ptr_array_new();
     a->folders = g_ptr_array_new();
@@ -33,6 +34,7 @@ void account_free(struct account *a) {
     g_ptr_array_free(a->folders, TRUE);
     mailboxes_free(a->boxes);
     g_free(a->trouble);
+    g_free(a->name);
     g_free(a);
 }
 
@@ -47,16 +49,9 @@ void account_start(struct account *a) {
 }
 
 void account_reconfigured(struct account *a) {
-    const char *name = a->config->name;
-
     a->parked = false;
-    for (guint i = 0; i < a->watchers->len; i++) {
-        ((struct watcher *)a->watchers->pdata[i])->log.account = name;
-    }
     for (guint i = 0; i < a->folders->len; i++) {
-        struct folder *f = a->folders->pdata[i];
-        f->log.account = name;
-        folder_rescope(f);
+        folder_rescope(a->folders->pdata[i]);
     }
 }
 

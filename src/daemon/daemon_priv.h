@@ -59,7 +59,8 @@ struct keeper {
 
 struct account {
     struct keeper *keeper;
-    const wire_account *config;
+    char *name;                 /* stays when the config is read again */
+    const wire_account *config; /* in the keeper's config */
     log_ctx log;
     mailboxes *boxes;
     GPtrArray *watchers; /* struct watcher; the first lists the folders */
@@ -246,6 +247,8 @@ void outbox_describe(const struct outbox *o, GString *out, bool json);
 
 error *control_new(struct keeper *k, struct control **control_out);
 void control_free(struct control *c);
+/* Where the socket is: as the config says, else $RUNTIME_DIRECTORY, else the state directory. g_free. */
+char *control_path_of(const wire_config *config);
 void status_describe(struct keeper *k, GString *out, bool json);
 
 /* --- keeper.c --------------------------------------------------------------------------------------------------------------- */

@@ -171,7 +171,7 @@ static void scope_known(void *user, wire_message *reply) {
 static void ask_scope(struct folder *f) {
     wire_message *m = wire_message_new(WIRE_SCOPE);
 
-    m->u.scope.account = wire_str(m, f->account->config->name);
+    m->u.scope.account = wire_str(m, f->account->name);
     m->u.scope.folder = wire_str(m, f->name);
     for (unsigned i = 0; f->roles[i]; i++) {
         wire_strings_add(m, &m->u.scope.roles, f->roles[i]);
@@ -225,7 +225,7 @@ void folder_advance(struct folder *f) {
     if (!f->cursor_known) {
         if (!f->cursor_asked) {
             f->cursor_asked = true;
-            state_cursor_load(k->state, f->account->config->name, f->name, cursor_loaded, f);
+            state_cursor_load(k->state, f->account->name, f->name, cursor_loaded, f);
         }
         return;
     }

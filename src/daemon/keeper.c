@@ -22,7 +22,7 @@ const wire_config *keeper_config(const struct keeper *k) {
 struct account *keeper_account(const struct keeper *k, const char *name) {
     for (guint i = 0; i < k->accounts->len; i++) {
         struct account *a = k->accounts->pdata[i];
-        if (strcmp(a->config->name, name) == 0) {
+        if (strcmp(a->name, name) == 0) {
             return a;
         }
     }
@@ -289,14 +289,13 @@ static void apply_accounts(struct keeper *k) {
         struct account *kept = NULL;
         for (guint j = 0; j < old->len && !kept; j++) {
             struct account *a = old->pdata[j];
-            if (strcmp(a->config->name, c->accounts[i].name) == 0 && account_same(a->config, &c->accounts[i])) {
+            if (strcmp(a->name, c->accounts[i].name) == 0 && account_same(a->config, &c->accounts[i])) {
                 kept = a;
                 g_ptr_array_remove_index(old, j);
             }
         }
         if (kept) {
             kept->config = &c->accounts[i];
-            kept->log.account = kept->config->name;
             account_reconfigured(kept);
         }
         g_ptr_array_add(k->accounts, kept ? kept : account_new(k, &c->accounts[i]));

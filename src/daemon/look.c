@@ -173,7 +173,7 @@ static void chunk_arrive(struct chunk *c) {
     }
     if (c->last > f->cursor.last_uid) {
         struct state_arrive arrive = {
-            .account = f->account->config->name, .folder = f->name, .uidvalidity = f->uidvalidity, .last_uid = c->last,
+            .account = f->account->name, .folder = f->name, .uidvalidity = f->uidvalidity, .last_uid = c->last,
             .uids = (const uint32_t *)(void *)c->uids->data, .n_uids = wanted ? c->uids->len : 0,
         };
         c->look->any = true;

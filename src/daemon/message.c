@@ -132,7 +132,7 @@ void message_fill(struct message *m, const imap_fetch *fetch) {
     wire_eval *e = &w->u.eval;
     const imap_section *section;
 
-    e->account = wire_str(w, f->account->config->name);
+    e->account = wire_str(w, f->account->name);
     e->folder = wire_str(w, f->name);
     for (unsigned i = 0; f->roles[i]; i++) {
         wire_strings_add(w, &e->roles, f->roles[i]);

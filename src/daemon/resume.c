@@ -193,7 +193,7 @@ void resume_start(struct folder *f) {
     }
     f->resuming = true;
     state_list(f->account->keeper->state,
-               &(struct state_filter){.account = f->account->config->name, .folder = f->name, .with_steps = true,
+               &(struct state_filter){.account = f->account->name, .folder = f->name, .with_steps = true,
                                       .stages = STATE_IN(STATE_PENDING) | STATE_IN(STATE_PLANNED), .skip_waiting = true,
                                       .limit = PAGE + g_hash_table_size(f->by_uid)},
                listed, f);

@@ -36,7 +36,7 @@ static void cursor_set(void *user, const error *err) {
 static void start_after(struct folder *f, uint32_t last_uid) {
     f->cursor = (struct state_cursor){.uidvalidity = f->uidvalidity, .last_uid = last_uid};
     log_info(&f->log, "first sight of this folder: starting after UID %u", last_uid);
-    state_cursor_set(f->account->keeper->state, f->account->config->name, f->name, &f->cursor, cursor_set, f);
+    state_cursor_set(f->account->keeper->state, f->account->name, f->name, &f->cursor, cursor_set, f);
 }
 
 static void found_end(void *user, const session_result *result) {
@@ -105,7 +105,7 @@ static void changed(void *user, const error *err, const struct state_validity_ch
 static void candidates(void *user, const session_result *result) {
     struct folder *f = user;
     const session_folder *now = folder_session(f) ? session_selected(folder_session(f)) : NULL;
-    struct state_validity validity = {.account = f->account->config->name, .folder = f->name};
+    struct state_validity validity = {.account = f->account->name, .folder = f->name};
 
     if (result->err || !result->found || !now) {
         failed(f, result->err);
@@ -157,7 +157,7 @@ void validity_settle(struct folder *f) {
              f->uidvalidity);
     forget_messages(f);
     state_list(f->account->keeper->state,
-               &(struct state_filter){.account = f->account->config->name, .folder = f->name, .limit = 1,
+               &(struct state_filter){.account = f->account->name, .folder = f->name, .limit = 1,
                                       .stages = STATE_IN(STATE_PENDING) | STATE_IN(STATE_PLANNED)},
                oldest_known, f);
 }

@@ -17,7 +17,7 @@ struct watcher *watcher_new(struct account *a, unsigned index) {
 
     w->account = a;
     w->index = index;
-    w->id = g_strdup_printf("%s#%u", a->config->name, index + 1);
+    w->id = g_strdup_printf("%s#%u", a->name, index + 1);
     w->log = a->log;
     w->log.id = w->id;
     w->folders = g_ptr_array_new();
@@ -140,7 +140,7 @@ static void on_closed(void *user, error *err) {
     if (!err) {
         err = error_new(ERROR_NETWORK, "connection closed");
     }
-    error_at(err, a->config->name, NULL, 0, NULL);
+    error_at(err, a->name, NULL, 0, NULL);
     account_set_trouble(a, err);
     if (k->options->once) {
         log_error(&w->log, "%s", err->text);

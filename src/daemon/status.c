@@ -1,0 +1,127 @@
+/* `status`: what is watched and how, since when it is known to be complete, and what is wrong, in words. */
+#include "daemon_priv.h"
+
+#include "base/text.h"
+
+static void json_string(GString *out, const char *key, const char *value) {
+    g_string_append_printf(out, "\"%s\":", key);
+    if (value) {
+        text_append_json(out, value, -1);
+    } else {
+        g_string_append(out, "null");
+    }
+}
+
+static const char *how(const struct folder *f) {
+    const struct watcher *w = f->watcher;
+
+    if (f->missing) {
+        return "missing";
+    }
+    if (!w->ready || !f->account->folders->len) {
+        return watcher_state_text(w);
+    }
+    return w->folders->len > 1 ? "rotation" : w->polling ? "polling" : "idle";
+}
+
+static void folder_json(struct keeper *k, const struct folder *f, GString *out) {
+    g_string_append_c(out, '{');
+    json_string(out, "name", f->name);
+    g_string_append_c(out, ',');
+    json_string(out, "how", how(f));
+    g_string_append_printf(out, ",\"last_uid\":%u,\"arrived\":%" G_GUINT64_FORMAT ",\"in_flight\":%u,\"proved_ms_ago\":",
+                           f->cursor.last_uid, f->arrived, g_hash_table_size(f->by_uid));
+    if (f->last_proof) {
+        g_string_append_printf(out, "%" G_GUINT64_FORMAT, loop_now(k->loop) - f->last_proof);
+    } else {
+        g_string_append(out, "null");
+    }
+    g_string_append_c(out, ',');
+    json_string(out, "trouble", f->trouble);
+    g_string_append_c(out, '}');
+}
+
+static void account_json(struct keeper *k, const struct account *a, GString *out) {
+    g_string_append_c(out, '{');
+    json_string(out, "name", a->name);
+    g_string_append_c(out, ',');
+    json_string(out, "state", a->paused ? "paused" : a->parked ? "parked" : a->trouble ? "trouble" : "ok");
+    g_string_append_c(out, ',');
+    json_string(out, "trouble", a->trouble);
+    g_string_append(out, ",\"folders\":[");
+    for (guint i = 0; i < a->folders->len; i++) {
+        g_string_append(out, i ? "," : "");
+        folder_json(k, a->folders->pdata[i], out);
+    }
+    g_string_append(out, "]}");
+}
+
+static void folder_text(struct keeper *k, const struct folder *f, GString *out) {
+    g_autofree char *proof = f->last_proof ? text_format_duration(loop_now(k->loop) - f->last_proof) : NULL;
+
+    g_string_append(out, "  ");
+    text_append_escaped(out, f->name, -1);
+    g_string_append_printf(out, "%*s %s, ", (int)(24 - MIN(strlen(f->name), 24)), "", how(f));
+    if (proof) {
+        g_string_append_printf(out, "complete %s ago", proof);
+    } else {
+        g_string_append(out, "not proven complete yet");
+    }
+    g_string_append_printf(out, ", %" G_GUINT64_FORMAT " new", f->arrived);
+    if (f->trouble) {
+        g_string_append(out, ": ");
+        text_append_escaped(out, f->trouble, -1);
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void account_text(struct keeper *k, const struct account *a, GString *out) {
+    const struct watcher *first = a->watchers->len ? a->watchers->pdata[0] : NULL;
+
+    g_string_append(out, "account ");
+    text_append_escaped(out, a->name, -1);
+    g_string_append_printf(out, "%*s %s", (int)(20 - MIN(strlen(a->name), 20)), "",
+                           a->paused ? "paused" : a->parked ? "parked: credentials refused" : first ? watcher_state_text(first) : "");
+    if (a->trouble && !a->paused) {
+        g_string_append(out, ": ");
+        text_append_escaped(out, a->trouble, -1);
+        if (first && loop_timer_active(first->retry)) {
+            g_autofree char *wait = text_format_duration(loop_timer_left(first->retry));
+            g_string_append_printf(out, " (again in %s)", wait);
+        }
+    }
+    g_string_append_c(out, '\n');
+    for (guint i = 0; i < a->folders->len; i++) {
+        folder_text(k, a->folders->pdata[i], out);
+    }
+}
+
+void status_describe(struct keeper *k, GString *out, bool json) {
+    pool_stats stats = pool_get_stats(k->pool);
+
+    if (json) {
+        g_string_append(out, "{\"version\":\"" MAILRULED_VERSION "\",");
+        json_string(out, "config", keeper_config(k)->path);
+        g_string_append_printf(out, ",\"evaluators\":{\"ready\":%u,\"deaths\":%" G_GUINT64_FORMAT ",\"queued\":%zu},\"accounts\":[",
+                               stats.ready, stats.deaths, stats.queued);
+    } else {
+        g_autofree char *up = text_format_duration(loop_now(k->loop) - k->started);
+        g_string_append_printf(out, "mailruled " MAILRULED_VERSION ", up %s, %zu rule(s), %u evaluator(s)", up,
+                               keeper_config(k)->n_rules, stats.ready);
+        if (stats.deaths) {
+            g_string_append_printf(out, " (%" G_GUINT64_FORMAT " replaced)", stats.deaths);
+        }
+        g_string_append_c(out, '\n');
+    }
+    for (guint i = 0; i < k->accounts->len; i++) {
+        if (json) {
+            g_string_append(out, i ? "," : "");
+            account_json(k, k->accounts->pdata[i], out);
+        } else {
+            account_text(k, k->accounts->pdata[i], out);
+        }
+    }
+    g_string_append(out, json ? "],\"webhooks\":[" : "");
+    outbox_describe(k->outbox, out, json);
+    g_string_append(out, json ? "]" : "");
+}
