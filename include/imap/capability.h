@@ -1,8 +1,8 @@
 /*
  * imap/capability.h - what a server says it can do (RFC 9051 section 7.2.2).
  *
- * A plain value: copy it freely. Unknown words are passed over. A list with IMAP4rev2 and without IMAP4rev1 implies what
- * RFC 9051 folded in (IDLE, MOVE, UIDPLUS, ...); QRESYNC implies CONDSTORE. The implied bits are set too.
+ * A plain value: copy it freely. Unknown words are passed over. A list with IMAP4rev2 and without IMAP4rev1 implies
+ * what RFC 9051 folded in (IDLE, MOVE, UIDPLUS, ...); QRESYNC implies CONDSTORE. The implied bits are set too.
  */
 #ifndef IMAP_CAPABILITY_H
 #define IMAP_CAPABILITY_H

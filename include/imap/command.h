@@ -6,8 +6,8 @@
  * fits; sets are formatted from integers.
  *
  * A command is a list of segments. Send the first; each further one only after the server's "+". A tagged NO or BAD
- * instead of "+" means that the rest must not be sent. With LITERAL+ (any size) or LITERAL- (up to 4096 octets) there is
- * one segment.
+ * instead of "+" means that the rest must not be sent. With LITERAL+ (any size) or LITERAL- (up to 4096 octets) there
+ * is one segment.
  *
  * Mailbox names are given decoded (mailbox.h) and encoded here. Strings are copied. Every constructor returns NULL and
  * sets *command_out, or returns an error and leaves it alone.
@@ -24,7 +24,7 @@
 
 /* ---- tags ---- */
 
-/* "k7f3qz1": letters of a random prefix, then a counter. Nobody who has not seen the connection can name a tag of it. */
+/* "k7f3qz1": a random prefix, then a counter. Who has not seen the connection cannot name a tag of it. */
 typedef struct imap_tags {
     char prefix[16];
     uint32_t next;
@@ -52,7 +52,7 @@ void imap_writer_learn(imap_writer *writer, const imap_capabilities *caps);
 
 typedef struct imap_command imap_command;
 
-void imap_command_free(imap_command *command); /* wipes it: it may hold a password */
+void imap_command_free(imap_command *command);             /* wipes it: it may hold a password */
 const char *imap_command_tag(const imap_command *command); /* "" for DONE and continuation lines */
 size_t imap_command_segments(const imap_command *command); /* at least 1 */
 const char *imap_command_segment(const imap_command *command, size_t i, size_t *len_out);
@@ -108,8 +108,8 @@ error *imap_command_status(imap_writer *w, const char *mailbox, uint32_t items, 
 
 typedef struct imap_select_options {
     bool condstore;
-    uint32_t qresync_uidvalidity; /* 0 = no QRESYNC */
-    uint64_t qresync_modseq;      /* nonzero with QRESYNC */
+    uint32_t qresync_uidvalidity;  /* 0 = no QRESYNC */
+    uint64_t qresync_modseq;       /* nonzero with QRESYNC */
     const imap_set *qresync_known; /* may be NULL */
 } imap_select_options;
 
@@ -141,11 +141,11 @@ enum imap_want {
 };
 
 typedef struct imap_section_want {
-    enum imap_section_kind kind;     /* not IMAP_SECTION_OTHER */
-    const char *part;                /* "1.2"; NULL or "" for the message; MIME needs one */
-    const char *const *fields;       /* with FIELDS and FIELDS_NOT: header names, NULL-terminated, at least one */
-    bool binary;                     /* BINARY.PEEK[part], kind ALL only */
-    uint64_t offset, length;         /* length 0 = whole */
+    enum imap_section_kind kind; /* not IMAP_SECTION_OTHER */
+    const char *part;            /* "1.2"; NULL or "" for the message; MIME needs one */
+    const char *const *fields;   /* with FIELDS and FIELDS_NOT: header names, NULL-terminated, at least one */
+    bool binary;                 /* BINARY.PEEK[part], kind ALL only */
+    uint64_t offset, length;     /* length 0 = whole */
 } imap_section_want;
 
 /* What a FETCH asks for. UID always comes along. Never sets \Seen: BODY.PEEK throughout. */
@@ -169,9 +169,9 @@ enum imap_store_how { IMAP_STORE_ADD, IMAP_STORE_REMOVE, IMAP_STORE_SET };
 typedef struct imap_store {
     enum imap_store_how how;
     bool silent;
-    bool gm_labels;            /* X-GM-LABELS instead of FLAGS: names are labels, decoded, or \Important and the like */
-    const char *const *names;  /* NULL-terminated: "\\Seen" and keywords; at least one unless SET */
-    uint64_t unchanged_since;  /* 0 = none (CONDSTORE) */
+    bool gm_labels;           /* X-GM-LABELS instead of FLAGS: names are labels, decoded, or \Important and the like */
+    const char *const *names; /* NULL-terminated: "\\Seen" and keywords; at least one unless SET */
+    uint64_t unchanged_since; /* 0 = none (CONDSTORE) */
 } imap_store;
 
 error *imap_command_uid_store(imap_writer *w, const imap_set *uids, const imap_store *store,
@@ -193,20 +193,20 @@ enum imap_search_return {
 
 /* Every criterion given must hold; none at all is ALL. */
 typedef struct imap_search_want {
-    uint32_t returns;        /* enum imap_search_return: RETURN (...), needs ESEARCH. 0 = plain SEARCH */
-    const imap_set *uids;    /* NULL = all */
-    uint32_t uid_from;       /* UID n:*, 0 = none */
-    const char *header;      /* HEADER header value, both or none */
+    uint32_t returns;     /* enum imap_search_return: RETURN (...), needs ESEARCH. 0 = plain SEARCH */
+    const imap_set *uids; /* NULL = all */
+    uint32_t uid_from;    /* UID n:*, 0 = none */
+    const char *header;   /* HEADER header value, both or none */
     const char *header_value;
-    const char *gm_msgid;    /* X-GM-MSGID, decimal digits */
-    const char *email_id;    /* EMAILID (RFC 8474) */
-    const char *keyword;     /* KEYWORD */
+    const char *gm_msgid; /* X-GM-MSGID, decimal digits */
+    const char *email_id; /* EMAILID (RFC 8474) */
+    const char *keyword;  /* KEYWORD */
     const char *unkeyword;
-    uint32_t flags;          /* enum imap_flag: all of these set */
-    uint32_t not_flags;      /* none of these */
-    int64_t since, before;   /* SINCE and BEFORE the day of that second (UTC), 0 = none */
-    uint64_t larger;         /* LARGER octets, 0 = none */
-    uint64_t modseq;         /* MODSEQ, 0 = none */
+    uint32_t flags;        /* enum imap_flag: all of these set */
+    uint32_t not_flags;    /* none of these */
+    int64_t since, before; /* SINCE and BEFORE the day of that second (UTC), 0 = none */
+    uint64_t larger;       /* LARGER octets, 0 = none */
+    uint64_t modseq;       /* MODSEQ, 0 = none */
 } imap_search_want;
 
 error *imap_command_uid_search(imap_writer *w, const imap_search_want *want, imap_command **command_out);
@@ -215,8 +215,8 @@ typedef struct imap_append {
     const char *mailbox;
     const char *const *flags; /* NULL-terminated or NULL */
     bool has_date;
-    int64_t date;      /* seconds since 1970 */
-    imap_str message;  /* NUL in it is refused */
+    int64_t date;     /* seconds since 1970 */
+    imap_str message; /* NUL in it is refused */
 } imap_append;
 
 error *imap_command_append(imap_writer *w, const imap_append *append, imap_command **command_out);
@@ -228,14 +228,14 @@ error *imap_command_done(imap_command **command_out); /* ends IDLE; no tag of it
 
 /* NOTIFY SET (RFC 5465). New and expunged messages always; MailboxName too where names is set. */
 typedef struct imap_notify {
-    bool status;                       /* ask for a STATUS of each mailbox now */
-    bool selected;                     /* a group for the selected mailbox */
-    bool delayed;                      /* selected-delayed: EXPUNGE only where it is safe */
+    bool status;                          /* ask for a STATUS of each mailbox now */
+    bool selected;                        /* a group for the selected mailbox */
+    bool delayed;                         /* selected-delayed: EXPUNGE only where it is safe */
     const imap_fetch_want *selected_want; /* what comes with a new message in the selected one; NULL = nothing */
-    bool flag_changes;                 /* FlagChange in the selected mailbox */
-    const char *const *mailboxes;      /* decoded names, NULL-terminated, or NULL */
-    bool mailbox_flag_changes;         /* FlagChange there, too */
-    bool names;                        /* (personal MailboxName): created, renamed, deleted */
+    bool flag_changes;                    /* FlagChange in the selected mailbox */
+    const char *const *mailboxes;         /* decoded names, NULL-terminated, or NULL */
+    bool mailbox_flag_changes;            /* FlagChange there, too */
+    bool names;                           /* (personal MailboxName): created, renamed, deleted */
 } imap_notify;
 
 error *imap_command_notify(imap_writer *w, const imap_notify *notify, imap_command **command_out);

@@ -17,8 +17,8 @@
 error *imap_mailbox_check(const char *name, char delimiter);
 
 /* From the wire. Strict: false if it is not valid (shift not closed, superfluous shift, bad or partial BASE64, encoded
- * ASCII, lone surrogate, 8-bit without utf8), or if imap_mailbox_check() would refuse it. name_out: the decoded name, or,
- * when false, the bytes escaped for showing only. Either way the caller's, g_free. */
+ * ASCII, lone surrogate, 8-bit without utf8), or if imap_mailbox_check() would refuse it. name_out: the decoded name,
+ * or, when false, the bytes escaped for showing only. Either way the caller's, g_free. */
 bool imap_mailbox_decode(imap_str wire, bool utf8, char delimiter, char **name_out);
 /* To the wire: modified UTF-7, or a copy if utf8. name must be valid UTF-8, else ERROR_INVALID. g_free. */
 error *imap_mailbox_encode(const char *name, bool utf8, char **wire_out);

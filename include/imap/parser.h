@@ -4,18 +4,18 @@
  *     imap_parser_feed(p, bytes, n);
  *     while ((got = imap_parser_next(p, &response, &err)) == IMAP_HAVE) { ... }
  *
- * However the bytes are cut into feeds, the responses are the same, and the work is linear in the bytes. Call next until
- * it does not say IMAP_HAVE before feeding more: that keeps the buffer at one response and one feed.
+ * However the bytes are cut into feeds, the responses are the same, and the work is linear in the bytes. Call next
+ * until it does not say IMAP_HAVE before feeding more: that keeps the buffer at one response and one feed.
  *
- * Bounds, checked before anything is allocated for them: a line without its literals (LIMIT_IMAP_LINE; LIMIT_IMAP_DATA_LINE
- * for untagged data: SEARCH, ESEARCH, VANISHED, FETCH and the like), a literal (limits.literal), a response with its literals
- * (LIMIT_IMAP_RESPONSE).
+ * Bounds, checked before anything is allocated for them: a line without its literals (LIMIT_IMAP_LINE;
+ * LIMIT_IMAP_DATA_LINE for untagged data: SEARCH, ESEARCH, VANISHED, FETCH and the like), a literal (limits.literal), a
+ * response with its literals (LIMIT_IMAP_RESPONSE).
  *
- * What is tolerated: a bare LF as line end; NULs before a line; empty lines; a CR that ends no line, and NULs, inside text
- * and strings; a missing blank or text after a condition; response codes that are not understood. An untagged response that
- * makes no sense in itself is IMAP_UNKNOWN with a reason: the framing goes by lines and literals only, so the
- * next one is found all the same. What is fatal (IMAP_BAD): a bound, a malformed literal ({-1}, {10+}, 20 digits), a
- * line that is neither untagged, nor "+", nor "tag OK|NO|BAD".
+ * What is tolerated: a bare LF as line end; NULs before a line; empty lines; a CR that ends no line, and NULs, inside
+ * text and strings; a missing blank or text after a condition; response codes that are not understood. An untagged
+ * response that makes no sense in itself is IMAP_UNKNOWN with a reason: the framing goes by lines and literals only, so
+ * the next one is found all the same. What is fatal (IMAP_BAD): a bound, a malformed literal ({-1}, {10+}, 20 digits),
+ * a line that is neither untagged, nor "+", nor "tag OK|NO|BAD".
  *
  * An idle parser holds no buffer.
  */

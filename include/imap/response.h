@@ -88,13 +88,13 @@ enum imap_code_name {
     IMAP_CODE_THROTTLED,
     IMAP_CODE_TOOBIG,
     IMAP_CODE_TRYCREATE,
-    IMAP_CODE_UIDNEXT,     /* number */
+    IMAP_CODE_UIDNEXT, /* number */
     IMAP_CODE_UIDNOTSTICKY,
     IMAP_CODE_UIDREQUIRED,
     IMAP_CODE_UIDVALIDITY, /* number */
     IMAP_CODE_UNAVAILABLE,
     IMAP_CODE_UNKNOWN_CTE,
-    IMAP_CODE_UNSEEN,      /* number: a sequence number */
+    IMAP_CODE_UNSEEN, /* number: a sequence number */
     IMAP_CODE_USEATTR,
     IMAP_CODES
 };
@@ -160,13 +160,13 @@ enum imap_section_kind {
 
 typedef struct imap_section {
     enum imap_section_kind kind;
-    bool binary;       /* BINARY[...]: transfer encoding taken off by the server */
-    bool has_origin;   /* ...<origin>: the answer to a partial fetch */
-    bool is_size;      /* BINARY.SIZE[...]: `origin` holds the size, data is NIL */
-    uint64_t origin;   /* octets */
-    imap_str part;     /* "1.2"; empty for the message itself */
-    imap_str spec;     /* all between [ and ], as sent */
-    imap_str data;     /* NIL is not the empty string */
+    bool binary;     /* BINARY[...]: transfer encoding taken off by the server */
+    bool has_origin; /* ...<origin>: the answer to a partial fetch */
+    bool is_size;    /* BINARY.SIZE[...]: `origin` holds the size, data is NIL */
+    uint64_t origin; /* octets */
+    imap_str part;   /* "1.2"; empty for the message itself */
+    imap_str spec;   /* all between [ and ], as sent */
+    imap_str data;   /* NIL is not the empty string */
 } imap_section;
 
 typedef struct imap_param {
@@ -187,7 +187,7 @@ typedef struct imap_part {
     bool message;     /* message/rfc822 or /global: its inner part follows, with this one as parent */
     imap_str type, subtype, id, description, encoding, disposition;
     imap_params params, disposition_params;
-    uint64_t size;    /* encoded octets; 0 also if unknown */
+    uint64_t size; /* encoded octets; 0 also if unknown */
     bool has_size;
 } imap_part;
 
@@ -200,8 +200,8 @@ typedef struct imap_structure {
 } imap_structure;
 
 typedef struct imap_fetch {
-    uint32_t seq; /* 0 for UIDFETCH */
-    uint32_t uid; /* 0 = absent: then it must not be attributed to any message of ours */
+    uint32_t seq;  /* 0 for UIDFETCH */
+    uint32_t uid;  /* 0 = absent: then it must not be attributed to any message of ours */
     uint32_t have; /* enum imap_have */
     imap_flags flags;
     int64_t date;      /* INTERNALDATE, seconds since 1970 */
@@ -241,8 +241,8 @@ enum imap_attr {
 
 typedef struct imap_list {
     uint32_t attrs;
-    char delimiter; /* '\0' = no hierarchy (NIL) */
-    imap_str name;  /* as sent: imap_mailbox_decode() it */
+    char delimiter;    /* '\0' = no hierarchy (NIL) */
+    imap_str name;     /* as sent: imap_mailbox_decode() it */
     imap_str old_name; /* NOTIFY's OLDNAME after a rename, else NIL */
 } imap_list;
 
@@ -295,9 +295,9 @@ typedef struct imap_response {
     enum imap_condition condition; /* TAGGED, CONDITION */
     imap_str tag;
     imap_code code;
-    imap_str text; /* for people: not trusted, escape before showing */
+    imap_str text;      /* for people: not trusted, escape before showing */
     const char *reason; /* UNKNOWN: NULL for a name not known, else what was wrong (static) */
-    imap_str raw;  /* UNKNOWN, QUOTA, QUOTAROOT: from the first word after "* " to the end of its line */
+    imap_str raw;       /* UNKNOWN, QUOTA, QUOTAROOT: from the first word after "* " to the end of its line */
     union {
         imap_capabilities caps;
         imap_flags flags;

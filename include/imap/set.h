@@ -26,7 +26,8 @@ typedef struct imap_set {
     size_t count, room;
 } imap_set;
 
-#define IMAP_SET_INIT {NULL, 0, 0}
+#define IMAP_SET_INIT                                                                                                  \
+    { NULL, 0, 0 }
 
 void imap_set_init(imap_set *set);
 void imap_set_release(imap_set *set); /* the set is empty and usable again */

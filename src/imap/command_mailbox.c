@@ -24,11 +24,16 @@ static bool put_bits(build *b, uint32_t bits, const struct bit_name *names, size
 
 static void put_status_items(build *b, uint32_t items) {
     static const struct bit_name names[] = {
-        {IMAP_STATUS_MESSAGES, "MESSAGES"},       {IMAP_STATUS_UIDNEXT, "UIDNEXT"},
-        {IMAP_STATUS_UIDVALIDITY, "UIDVALIDITY"}, {IMAP_STATUS_UNSEEN, "UNSEEN"},
-        {IMAP_STATUS_RECENT, "RECENT"},           {IMAP_STATUS_HIGHESTMODSEQ, "HIGHESTMODSEQ"},
-        {IMAP_STATUS_SIZE, "SIZE"},               {IMAP_STATUS_DELETED, "DELETED"},
-        {IMAP_STATUS_MAILBOXID, "MAILBOXID"},     {IMAP_STATUS_APPENDLIMIT, "APPENDLIMIT"},
+        {IMAP_STATUS_MESSAGES, "MESSAGES"},
+        {IMAP_STATUS_UIDNEXT, "UIDNEXT"},
+        {IMAP_STATUS_UIDVALIDITY, "UIDVALIDITY"},
+        {IMAP_STATUS_UNSEEN, "UNSEEN"},
+        {IMAP_STATUS_RECENT, "RECENT"},
+        {IMAP_STATUS_HIGHESTMODSEQ, "HIGHESTMODSEQ"},
+        {IMAP_STATUS_SIZE, "SIZE"},
+        {IMAP_STATUS_DELETED, "DELETED"},
+        {IMAP_STATUS_MAILBOXID, "MAILBOXID"},
+        {IMAP_STATUS_APPENDLIMIT, "APPENDLIMIT"},
     };
 
     put_text(b, "(");
@@ -63,7 +68,7 @@ error *imap_command_list(imap_writer *w, const char *reference, const char *patt
     bool extended = options && options->extended;
 
     if (extended && (options->select_special_use || options->select_subscribed)) {
-        put_text(b, !options->select_special_use  ? " (SUBSCRIBED)"
+        put_text(b, !options->select_special_use ? " (SUBSCRIBED)"
                     : options->select_subscribed ? " (SPECIAL-USE SUBSCRIBED)"
                                                  : " (SPECIAL-USE)");
     }

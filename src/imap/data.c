@@ -5,13 +5,27 @@
 #include "imap/mailbox.h"
 
 static const char *const kind_names[IMAP_KINDS] = {
-    [IMAP_UNKNOWN] = "unknown",       [IMAP_TAGGED] = "tagged",         [IMAP_CONDITION] = "condition",
-    [IMAP_CONTINUATION] = "+",        [IMAP_CAPABILITY] = "CAPABILITY", [IMAP_ENABLED] = "ENABLED",
-    [IMAP_FLAGS] = "FLAGS",           [IMAP_EXISTS] = "EXISTS",         [IMAP_RECENT] = "RECENT",
-    [IMAP_EXPUNGE] = "EXPUNGE",       [IMAP_VANISHED] = "VANISHED",     [IMAP_FETCH] = "FETCH",
-    [IMAP_LIST] = "LIST",             [IMAP_LSUB] = "LSUB",             [IMAP_STATUS] = "STATUS",
-    [IMAP_SEARCH] = "SEARCH",         [IMAP_ESEARCH] = "ESEARCH",       [IMAP_ID] = "ID",
-    [IMAP_NAMESPACE] = "NAMESPACE",   [IMAP_QUOTA] = "QUOTA",           [IMAP_QUOTAROOT] = "QUOTAROOT",
+    [IMAP_UNKNOWN] = "unknown",
+    [IMAP_TAGGED] = "tagged",
+    [IMAP_CONDITION] = "condition",
+    [IMAP_CONTINUATION] = "+",
+    [IMAP_CAPABILITY] = "CAPABILITY",
+    [IMAP_ENABLED] = "ENABLED",
+    [IMAP_FLAGS] = "FLAGS",
+    [IMAP_EXISTS] = "EXISTS",
+    [IMAP_RECENT] = "RECENT",
+    [IMAP_EXPUNGE] = "EXPUNGE",
+    [IMAP_VANISHED] = "VANISHED",
+    [IMAP_FETCH] = "FETCH",
+    [IMAP_LIST] = "LIST",
+    [IMAP_LSUB] = "LSUB",
+    [IMAP_STATUS] = "STATUS",
+    [IMAP_SEARCH] = "SEARCH",
+    [IMAP_ESEARCH] = "ESEARCH",
+    [IMAP_ID] = "ID",
+    [IMAP_NAMESPACE] = "NAMESPACE",
+    [IMAP_QUOTA] = "QUOTA",
+    [IMAP_QUOTAROOT] = "QUOTAROOT",
 };
 
 const char *imap_kind_name(enum imap_kind kind) {
@@ -128,8 +142,10 @@ static const struct {
     uint8_t offset;
     bool wide;
 } status_items[] = {
-#define ITEM32(name, field, min) {#name, IMAP_STATUS_##name, min, UINT32_MAX, offsetof(imap_status, field), false}
-#define ITEM64(name, field, min) {#name, IMAP_STATUS_##name, min, MODSEQ_MAX, offsetof(imap_status, field), true}
+#define ITEM32(name, field, min)                                                                                       \
+    { #name, IMAP_STATUS_##name, min, UINT32_MAX, offsetof(imap_status, field), false }
+#define ITEM64(name, field, min)                                                                                       \
+    { #name, IMAP_STATUS_##name, min, MODSEQ_MAX, offsetof(imap_status, field), true }
     ITEM32(MESSAGES, messages, 0),
     ITEM32(UIDNEXT, uidnext, 1),
     ITEM32(UIDVALIDITY, uidvalidity, 1),

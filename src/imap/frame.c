@@ -124,8 +124,8 @@ static enum imap_got check_line(const frame *f, size_t end, error **err_out) {
 
 /* Drops what may stand before a response: NULs, empty lines. */
 static void skip_padding(frame *f) {
-    while (f->start < f->len && (f->buffer[f->start] == '\0' || f->buffer[f->start] == '\r' ||
-                                 f->buffer[f->start] == '\n')) {
+    while (f->start < f->len &&
+           (f->buffer[f->start] == '\0' || f->buffer[f->start] == '\r' || f->buffer[f->start] == '\n')) {
         f->start++;
     }
     f->fresh = f->start == f->len;

@@ -2,7 +2,8 @@
  * frame_priv.h - cuts a server's stream into whole responses, each with its literals.
  *
  * Looks at no syntax beyond: lines, the "{n}" that closes a line of untagged data, and what may not have one (tagged
- * lines, conditions, continuations: their text is free). Each byte of a line is looked at once, bytes of a literal never.
+ * lines, conditions, continuations: their text is free). Each byte of a line is looked at once, bytes of a literal
+ * never.
  */
 #ifndef IMAP_FRAME_PRIV_H
 #define IMAP_FRAME_PRIV_H
@@ -13,14 +14,14 @@
 typedef struct frame {
     char *buffer;
     size_t len, room;
-    size_t start;         /* of the response under way */
-    size_t line;          /* start of its present line */
-    size_t scanned;       /* no line end between `line` and here */
-    uint64_t literal;     /* octets of a literal still to come */
-    size_t line_octets;   /* its octets outside of literals, up to `line` */
+    size_t start;       /* of the response under way */
+    size_t line;        /* start of its present line */
+    size_t scanned;     /* no line end between `line` and here */
+    uint64_t literal;   /* octets of a literal still to come */
+    size_t line_octets; /* its octets outside of literals, up to `line` */
     uint64_t max_literal;
-    bool fresh;           /* nothing of the response was seen yet: NULs and empty lines may be dropped */
-    bool text_only;       /* its first line is complete and takes no literals */
+    bool fresh;     /* nothing of the response was seen yet: NULs and empty lines may be dropped */
+    bool text_only; /* its first line is complete and takes no literals */
 } frame;
 
 void frame_init(frame *f, uint64_t max_literal);

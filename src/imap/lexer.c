@@ -4,7 +4,7 @@
 
 /* 1: belongs to a token. */
 static const uint8_t token_char[256] = {
-    ['!'] = 1,          ['#' ... '\''] = 1, ['*' ... 'Z'] = 1, ['['] = 1,
+    ['!'] = 1,          ['#' ... '\''] = 1, ['*' ... 'Z'] = 1,   ['['] = 1,
     ['\\' ... 'z'] = 1, ['|' ... '~'] = 1,  [0x80 ... 0xff] = 1,
 };
 
@@ -49,7 +49,7 @@ bool lex_is_string(const lexer *lex) {
     return p < lex->end && (*p == '"' || *p == '{' || (*p == '~' && p + 1 < lex->end && p[1] == '{'));
 }
 
-/* p stands behind the opening quote; the first `plain` bytes have no backslash. Copies what is between into the arena. */
+/* p stands behind the opening quote; the first `plain` bytes have no backslash. The string is copied. */
 static bool unescape(lexer *lex, const char *p, size_t plain, imap_str *out) {
     char *copy, *to;
     const char *close = p + plain;

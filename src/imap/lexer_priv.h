@@ -22,8 +22,8 @@ typedef struct vec {
     size_t count, room;
 } vec;
 
-#define VEC_MAX 20000            /* items of a list, unless a tighter limit is named */
-#define MODSEQ_MAX INT64_MAX     /* RFC 7162 section 7: 63 bits */
+#define VEC_MAX 20000        /* items of a list, unless a tighter limit is named */
+#define MODSEQ_MAX INT64_MAX /* RFC 7162 section 7: 63 bits */
 
 /* A zeroed new item; NULL (and why) if there would be more than max. */
 void *vec_add(lexer *lex, vec *v, size_t item_size, size_t max);
@@ -65,12 +65,12 @@ imap_str lex_token(lexer *lex);
 /* The same, ending before '[' as well: the name of a FETCH item. */
 imap_str lex_item(lexer *lex);
 
-bool lex_is_string(const lexer *lex);              /* a quoted string or a literal begins here */
-bool lex_string(lexer *lex, imap_str *out);        /* quoted, literal or literal8 */
-bool lex_nstring(lexer *lex, imap_str *out);       /* or NIL */
-bool lex_astring(lexer *lex, imap_str *out);       /* or a token */
-bool lex_nil(lexer *lex);                          /* takes the word NIL, if it is there */
-bool lex_skip(lexer *lex);                         /* one value of any kind, nested up to LIMIT_IMAP_NESTING */
+bool lex_is_string(const lexer *lex);        /* a quoted string or a literal begins here */
+bool lex_string(lexer *lex, imap_str *out);  /* quoted, literal or literal8 */
+bool lex_nstring(lexer *lex, imap_str *out); /* or NIL */
+bool lex_astring(lexer *lex, imap_str *out); /* or a token */
+bool lex_nil(lexer *lex);                    /* takes the word NIL, if it is there */
+bool lex_skip(lexer *lex);                   /* one value of any kind, nested up to LIMIT_IMAP_NESTING */
 
 /* One token as a number within min..max. False: it was no such number; the token is taken all the same. */
 bool lex_number(lexer *lex, uint64_t min, uint64_t max, uint64_t *out);
@@ -89,8 +89,8 @@ bool ranges_push(lexer *lex, vec *v, size_t max, uint32_t low, uint32_t high);
 
 /* ---- the parsers of one kind each; false = UNKNOWN with lex->why ---- */
 
-bool parse_condition(lexer *lex, imap_response *out); /* after the condition's word: code and text */
-bool parse_fetch(lexer *lex, imap_fetch *out);        /* the parenthesised items */
+bool parse_condition(lexer *lex, imap_response *out);  /* after the condition's word: code and text */
+bool parse_fetch(lexer *lex, imap_fetch *out);         /* the parenthesised items */
 bool parse_structure(lexer *lex, imap_structure *out); /* false: lex stands anywhere, out->reason says why */
 bool parse_list(lexer *lex, imap_response *out);
 bool parse_status(lexer *lex, imap_response *out);

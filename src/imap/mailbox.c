@@ -186,7 +186,8 @@ bool imap_mailbox_match(const char *pattern, const char *name, char delimiter) {
 static const struct {
     const char *word;
     uint32_t attr;
-} special_uses[] = { /* the first of each is its proper name */
+} special_uses[] = {
+    /* the first of each is its proper name */
     {"\\All", IMAP_ATTR_ALL},         {"\\Archive", IMAP_ATTR_ARCHIVE},     {"\\Drafts", IMAP_ATTR_DRAFTS},
     {"\\Flagged", IMAP_ATTR_FLAGGED}, {"\\Important", IMAP_ATTR_IMPORTANT}, {"\\Junk", IMAP_ATTR_JUNK},
     {"\\Sent", IMAP_ATTR_SENT},       {"\\Trash", IMAP_ATTR_TRASH},         {"\\AllMail", IMAP_ATTR_ALL},
@@ -222,8 +223,8 @@ static const struct {
       "elementos eliminados", "prullenbak", "verwijderde items", "kosz", "lixeira", "itens excluídos"}},
     {IMAP_ATTR_JUNK,
      {"junk", "spam", "junk email", "junk e-mail", "junk mail", "bulk mail", "bulk", "spamverdacht", "unerwünscht",
-      "courrier indésirable", "pourriel", "indésirables", "posta indesiderata", "correo no deseado", "ongewenste e-mail",
-      "ongewenst", "wiadomości-śmieci", "lixo eletrônico"}},
+      "courrier indésirable", "pourriel", "indésirables", "posta indesiderata", "correo no deseado",
+      "ongewenste e-mail", "ongewenst", "wiadomości-śmieci", "lixo eletrônico"}},
     {IMAP_ATTR_SENT,
      {"sent", "sent items", "sent messages", "sent mail", "gesendet", "gesendete elemente", "gesendete objekte",
       "envoyés", "éléments envoyés", "messages envoyés", "inviata", "posta inviata", "enviados", "elementos enviados",

@@ -120,7 +120,7 @@ static bool parse_multipart(structuring *s, int self, unsigned depth, imap_str s
 /* ---- single parts ---- */
 
 static bool is_multipart_subtype(imap_str word) {
-    static const char *const names[] = {"mixed",  "alternative", "related", "report",    "signed",
+    static const char *const names[] = {"mixed",  "alternative", "related",  "report",    "signed",
                                         "digest", "encrypted",   "parallel", "form-data", "appledouble"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {

@@ -30,8 +30,8 @@ static void expect_wire(error *err, imap_command *command, const char *expected,
     char *text = wire_text(command);
     const char *shown = g_str_has_prefix(text, TAG "0 ") ? text + strlen(TAG "0 ") : text;
     if (strcmp(shown, expected) != 0 || (described && strcmp(imap_command_describe(command), described) != 0)) {
-        fprintf(stderr, "line %d\n--- got\n%s (%s)\n--- expected\n%s (%s)\n", line, shown, imap_command_describe(command),
-                expected, described ? described : "");
+        fprintf(stderr, "line %d\n--- got\n%s (%s)\n--- expected\n%s (%s)\n", line, shown,
+                imap_command_describe(command), expected, described ? described : "");
         _fail(__FILE__, line);
     }
     g_free(text);
@@ -89,8 +89,18 @@ static void tags_count_up_and_are_told_from_others(void **state) {
 }
 
 static void fault_04_a_tag_that_was_never_sent_is_known_as_such(void **state) {
-    static const char *const wrong[] = {"", "A1", "a", TAG, TAG "1", TAG "00", TAG "-1", TAG "4294967296",
-                                        TAG "99999999999999999999", TAG "0x", "baaaaaaaaa0", "AAAAAAAAAA0"};
+    static const char *const wrong[] = {"",
+                                        "A1",
+                                        "a",
+                                        TAG,
+                                        TAG "1",
+                                        TAG "00",
+                                        TAG "-1",
+                                        TAG "4294967296",
+                                        TAG "99999999999999999999",
+                                        TAG "0x",
+                                        "baaaaaaaaa0",
+                                        "AAAAAAAAAA0"};
     imap_writer w = fresh();
     imap_command *a = NULL;
     uint32_t n;
@@ -176,8 +186,10 @@ static void listing_mailboxes(void **state) {
 static void opening_and_making_mailboxes(void **state) {
     imap_set known = uids("1:20,30");
     const imap_select_options condstore = {.condstore = true};
-    const imap_select_options qresync = {
-        .condstore = true, .qresync_uidvalidity = 67890007, .qresync_modseq = 20050715194045000, .qresync_known = &known};
+    const imap_select_options qresync = {.condstore = true,
+                                         .qresync_uidvalidity = 67890007,
+                                         .qresync_modseq = 20050715194045000,
+                                         .qresync_known = &known};
 
     (void)state;
     EXPECT(imap_command_select(&w, "INBOX", NULL, &command), "SELECT INBOX\r\n");
@@ -244,7 +256,8 @@ static void storing_and_moving(void **state) {
     EXPECT(imap_command_uid_store(&w, &set, &unchanged, &command),
            "UID STORE 5 (UNCHANGEDSINCE 77) -FLAGS (\\Seen $Junk)\r\n");
     EXPECT(imap_command_uid_store(&w, &set, &clear, &command), "UID STORE 5 FLAGS ()\r\n");
-    EXPECT(imap_command_uid_store(&w, &set, &label, &command), "UID STORE 5 +X-GM-LABELS (\\Important M&APw-ll \"a b\")\r\n");
+    EXPECT(imap_command_uid_store(&w, &set, &label, &command),
+           "UID STORE 5 +X-GM-LABELS (\\Important M&APw-ll \"a b\")\r\n");
     EXPECT_SHOWN(imap_command_uid_move(&w, &set, "Tickets", &command), "UID MOVE 5 Tickets\r\n", "UID MOVE 5 Tickets");
     EXPECT(imap_command_uid_copy(&w, &set, "a/b c", &command), "UID COPY 5 \"a/b c\"\r\n");
     EXPECT(imap_command_uid_expunge(&w, &set, &command), "UID EXPUNGE 5\r\n");
@@ -274,14 +287,17 @@ static void searching(void **state) {
     EXPECT(imap_command_uid_search(&w, &many, &command),
            "UID SEARCH RETURN (MIN ALL) UID 5:9 SEEN UNDELETED KEYWORD $Junk UNKEYWORD x SINCE 17-Jul-1996 "
            "BEFORE 1-Mar-2024 LARGER 100 MODSEQ 5\r\n");
-    EXPECT(imap_command_uid_search(&w, &eight, &command), "UID SEARCH CHARSET UTF-8 ALL HEADER Subject {2}\r\n | é\r\n");
-    EXPECT(imap_command_uid_search(&w, &ids, &command), "UID SEARCH ALL X-GM-MSGID 1278455344230334865 EMAILID M6d-1\r\n");
+    EXPECT(imap_command_uid_search(&w, &eight, &command),
+           "UID SEARCH CHARSET UTF-8 ALL HEADER Subject {2}\r\n | é\r\n");
+    EXPECT(imap_command_uid_search(&w, &ids, &command),
+           "UID SEARCH ALL X-GM-MSGID 1278455344230334865 EMAILID M6d-1\r\n");
     imap_set_release(&set);
 }
 
 static void appending(void **state) {
     const char *const flags[] = {"\\Seen", NULL};
-    const imap_append full = {.mailbox = "Sent", .flags = flags, .has_date = true, .date = 837596665, .message = {"A: b\r\n\r\nx\r\n", 11}};
+    const imap_append full = {
+        .mailbox = "Sent", .flags = flags, .has_date = true, .date = 837596665, .message = {"A: b\r\n\r\nx\r\n", 11}};
     imap_writer plus = fresh();
     imap_command *c = NULL;
 
@@ -291,7 +307,8 @@ static void appending(void **state) {
                  "APPEND Sent (\\Seen) \"17-Jul-1996 09:44:25 +0000\" {11}");
     plus.literal_plus = true;
     error *err = imap_command_append(&plus, &full, &c);
-    expect_wire(err, c, "APPEND Sent (\\Seen) \"17-Jul-1996 09:44:25 +0000\" {11+}\r\nA: b\r\n\r\nx\r\n\r\n", NULL, __LINE__);
+    expect_wire(err, c, "APPEND Sent (\\Seen) \"17-Jul-1996 09:44:25 +0000\" {11+}\r\nA: b\r\n\r\nx\r\n\r\n", NULL,
+                __LINE__);
 }
 
 static void literal_minus_holds_for_4096_octets(void **state) {
@@ -347,10 +364,38 @@ static void learning_capabilities_changes_how_literals_go_out(void **state) {
 /* ---- nobody gets a second command in ---- */
 
 static const char *const hostile[] = {
-    "x\r\nA1 DELETE INBOX", "x\nA1 DELETE INBOX", "x\rA1", "\r\n",      "\"",    "a\"b",   "\\",        "a\\",
-    "{5+}",                 "x {5+}",             "{3}",   "a{3}",      "*%",    "(",      ")",         "a b",
-    "caf\xc3\xa9",          "\xff\xfe",           "NIL",   "",          "\t",    "\x01",   "\x7f",      "a\" BODY[] \"",
-    "INBOX\" (CONDSTORE",   "<id@x>\r\nA DELETE", "]",     "a) (b",     "~{1+}", "\\Seen\\", "\xe2\x80\xa8",  "&",
+    "x\r\nA1 DELETE INBOX",
+    "x\nA1 DELETE INBOX",
+    "x\rA1",
+    "\r\n",
+    "\"",
+    "a\"b",
+    "\\",
+    "a\\",
+    "{5+}",
+    "x {5+}",
+    "{3}",
+    "a{3}",
+    "*%",
+    "(",
+    ")",
+    "a b",
+    "caf\xc3\xa9",
+    "\xff\xfe",
+    "NIL",
+    "",
+    "\t",
+    "\x01",
+    "\x7f",
+    "a\" BODY[] \"",
+    "INBOX\" (CONDSTORE",
+    "<id@x>\r\nA DELETE",
+    "]",
+    "a) (b",
+    "~{1+}",
+    "\\Seen\\",
+    "\xe2\x80\xa8",
+    "&",
 };
 
 static void check_one(error *err, imap_command **command_in, const char *what, const char *argument, bool utf8) {
@@ -399,15 +444,21 @@ static void try_all(imap_writer *w, const char *s) {
     check_one(imap_command_uid_move(w, &set, s, &c), &c, "MOVE", s, u);
     check_one(imap_command_uid_store(w, &set, &(imap_store){.names = one}, &c), &c, "STORE", s, u);
     check_one(imap_command_uid_store(w, &set, &(imap_store){.names = one, .gm_labels = true}, &c), &c, "labels", s, u);
-    check_one(imap_command_uid_fetch(w, &set, &(imap_fetch_want){.sections = &fields, .section_count = 1}, &c), &c, "fields", s, u);
-    check_one(imap_command_uid_fetch(w, &set, &(imap_fetch_want){.sections = &part, .section_count = 1}, &c), &c, "part", s, u);
-    check_one(imap_command_uid_search(w, &(imap_search_want){.header = "Message-ID", .header_value = s}, &c), &c, "SEARCH", s, u);
-    check_one(imap_command_uid_search(w, &(imap_search_want){.header = s, .header_value = "x"}, &c), &c, "SEARCH", s, u);
+    check_one(imap_command_uid_fetch(w, &set, &(imap_fetch_want){.sections = &fields, .section_count = 1}, &c), &c,
+              "fields", s, u);
+    check_one(imap_command_uid_fetch(w, &set, &(imap_fetch_want){.sections = &part, .section_count = 1}, &c), &c,
+              "part", s, u);
+    check_one(imap_command_uid_search(w, &(imap_search_want){.header = "Message-ID", .header_value = s}, &c), &c,
+              "SEARCH", s, u);
+    check_one(imap_command_uid_search(w, &(imap_search_want){.header = s, .header_value = "x"}, &c), &c, "SEARCH", s,
+              u);
     check_one(imap_command_uid_search(w, &(imap_search_want){.keyword = s}, &c), &c, "KEYWORD", s, u);
     check_one(imap_command_uid_search(w, &(imap_search_want){.gm_msgid = s}, &c), &c, "X-GM-MSGID", s, u);
     check_one(imap_command_uid_search(w, &(imap_search_want){.email_id = s}, &c), &c, "EMAILID", s, u);
-    check_one(imap_command_append(w, &(imap_append){.mailbox = s, .flags = one, .message = imap_str_of(s)}, &c), &c, "APPEND", s, u);
-    check_one(imap_command_append(w, &(imap_append){.mailbox = "a", .message = imap_str_of(s)}, &c), &c, "APPEND", s, u);
+    check_one(imap_command_append(w, &(imap_append){.mailbox = s, .flags = one, .message = imap_str_of(s)}, &c), &c,
+              "APPEND", s, u);
+    check_one(imap_command_append(w, &(imap_append){.mailbox = "a", .message = imap_str_of(s)}, &c), &c, "APPEND", s,
+              u);
     check_one(imap_command_notify(w, &(imap_notify){.mailboxes = one}, &c), &c, "NOTIFY", s, u);
     imap_set_release(&set);
 }
@@ -442,7 +493,8 @@ static void fault_49_what_must_be_refused_is(void **state) {
     imap_command *c = NULL;
     imap_set set = uids("1"), empty = IMAP_SET_INIT;
     const imap_section_want mime = {.kind = IMAP_SECTION_MIME}, zero = {.kind = IMAP_SECTION_ALL, .part = "0"},
-                            dots = {.kind = IMAP_SECTION_ALL, .part = "1..2"}, fields = {.kind = IMAP_SECTION_FIELDS, .fields = none};
+                            dots = {.kind = IMAP_SECTION_ALL, .part = "1..2"},
+                            fields = {.kind = IMAP_SECTION_FIELDS, .fields = none};
 
     (void)state;
     refused(imap_command_uid_move(&w, &set, break_in[0], &c), &c);
@@ -455,7 +507,8 @@ static void fault_49_what_must_be_refused_is(void **state) {
     refused(imap_command_uid_store(&w, &set, &(imap_store){.names = odd}, &c), &c);
     refused(imap_command_uid_store(&w, &set, &(imap_store){.names = eight}, &c), &c);
     refused(imap_command_uid_store(&w, &set, &(imap_store){.names = none}, &c), &c);
-    refused(imap_command_uid_search(&w, &(imap_search_want){.header = "Message-ID", .header_value = "<a>\r\nA1 X"}, &c), &c);
+    refused(imap_command_uid_search(&w, &(imap_search_want){.header = "Message-ID", .header_value = "<a>\r\nA1 X"}, &c),
+            &c);
     refused(imap_command_append(&w, &(imap_append){.mailbox = "a", .message = {"a\0b", 3}}, &c), &c);
     refused(imap_command_uid_fetch(&w, &set, &(imap_fetch_want){.sections = &mime, .section_count = 1}, &c), &c);
     refused(imap_command_uid_fetch(&w, &set, &(imap_fetch_want){.sections = &zero, .section_count = 1}, &c), &c);

@@ -1,6 +1,6 @@
 /*
- * Replies of real servers (CORPUS_DIR/imap): each is the same in whatever pieces it comes, and none is worse than refused
- * with a reason. Skipped where the corpus is absent.
+ * Replies of real servers (CORPUS_DIR/imap): each is the same in whatever pieces it comes, and none is worse than
+ * refused with a reason. Skipped where the corpus is absent.
  */
 #include "tests/unit/imap/expect.h"
 

@@ -248,8 +248,8 @@ static inline void dump_response(GString *out, const imap_response *r) {
     g_string_append_c(out, '\n');
 }
 
-/* All that the parser says when fed `step` bytes at a time (0 = all at once): the responses, then "MORE n" if n bytes are
- * left over, or "BAD text". */
+/* All that the parser says when fed `step` bytes at a time (0 = all at once): the responses, then "MORE n" if n bytes
+ * are left over, or "BAD text". */
 static inline void dump_stream(GString *out, const char *bytes, size_t len, size_t step, const struct limits *limits) {
     imap_parser *parser = imap_parser_new(limits);
     const imap_response *response;

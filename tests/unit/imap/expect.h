@@ -15,8 +15,8 @@ static inline void expect_bytes(const char *bytes, size_t len, const char *expec
         GString *out = g_string_new(NULL);
         dump_stream(out, bytes, len, steps[i], &limits);
         if (strcmp(out->str, expected) != 0) {
-            fprintf(stderr, "%s:%d: fed %zu bytes at a time\n--- got\n%s--- expected\n%s", file, line, steps[i], out->str,
-                    expected);
+            fprintf(stderr, "%s:%d: fed %zu bytes at a time\n--- got\n%s--- expected\n%s", file, line, steps[i],
+                    out->str, expected);
             _fail(file, line);
         }
         g_string_free(out, TRUE);

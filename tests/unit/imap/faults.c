@@ -120,8 +120,10 @@ static void fault_17_lines_without_end_are_cut_off(void **state) {
 }
 
 static void fault_17_a_megabyte_of_parentheses_is_no_recursion(void **state) {
-    static const char *const starts[] = {"* 1 FETCH ", "* 1 FETCH (BODYSTRUCTURE ", "* 1 FETCH (X ", "* STATUS a ",
-                                         "* LIST (",   "* ESEARCH ",               "* NAMESPACE ", "* X "};
+    static const char *const starts[] = {"* 1 FETCH ",    "* 1 FETCH (BODYSTRUCTURE ",
+                                         "* 1 FETCH (X ", "* STATUS a ",
+                                         "* LIST (",      "* ESEARCH ",
+                                         "* NAMESPACE ",  "* X "};
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(starts); i++) {
@@ -144,7 +146,8 @@ static void fault_17_padding_of_nuls_and_bare_line_feeds_are_tolerated(void **st
     (void)state;
     EXPECT("\0\0\0* 1 EXISTS\r\n\0\0\r\n\r\n* 2 EXISTS\n* OK a\rb\0c\n\n+ go\n",
            "EXISTS n=1\nEXISTS n=2\ncondition OK text=\"a\\rb\\x00c\"\n+ text=\"go\"\n");
-    EXPECT("* 1 FETCH (BODY[] {3}\nabc UID 4)\n", "FETCH seq=1 uid=4 section kind=0 part=\"\" spec=\"\" data=\"abc\"\n");
+    EXPECT("* 1 FETCH (BODY[] {3}\nabc UID 4)\n",
+           "FETCH seq=1 uid=4 section kind=0 part=\"\" spec=\"\" data=\"abc\"\n");
     size_t peak;
     g_autofree char *text = flood("", '\0', 100u << 20, &peak);
     assert_null(text);
@@ -165,7 +168,8 @@ static void fault_18_ten_thousand_responses_at_once_are_the_same_as_byte_by_byte
 
     (void)state;
     for (int i = 1; i <= 10000; i++) {
-        g_string_append_printf(bytes, "* %d FETCH (UID %d FLAGS (\\Seen) BODY[HEADER.FIELDS (FROM)] {%d}\r\nFrom: %d\r\n)\r\n",
+        g_string_append_printf(bytes,
+                               "* %d FETCH (UID %d FLAGS (\\Seen) BODY[HEADER.FIELDS (FROM)] {%d}\r\nFrom: %d\r\n)\r\n",
                                i, i * 2, 8 + (i > 9) + (i > 99) + (i > 999) + (i > 9999) + 1, i);
     }
     g_string_append(bytes, "x1 OK done\r\n");
@@ -181,10 +185,13 @@ static void fault_18_ten_thousand_responses_at_once_are_the_same_as_byte_by_byte
 
 static void fault_19_ranges_are_never_expanded(void **state) {
     (void)state;
-    EXPECT("* VANISHED 1:4294967295\r\n* ESEARCH UID ALL 1:4294967295\r\n", "VANISHED uids=1:4294967295\nESEARCH uid found=1:4294967295\n");
+    EXPECT("* VANISHED 1:4294967295\r\n* ESEARCH UID ALL 1:4294967295\r\n",
+           "VANISHED uids=1:4294967295\nESEARCH uid found=1:4294967295\n");
     EXPECT("* OK [COPYUID 1 1:4294967295 1:4294967295]\r\n",
-           "condition OK [COPYUID arg=\"1 1:4294967295 1:4294967295\" validity=1 source=1:4294967295 target=1:4294967295] text=\"\"\n");
-    EXPECT("* VANISHED 1:*\r\n* VANISHED 0\r\n* VANISHED 1,,2\r\n* VANISHED 4294967296\r\n* VANISHED\r\n* ESEARCH UID ALL *\r\n",
+           "condition OK [COPYUID arg=\"1 1:4294967295 1:4294967295\" validity=1 source=1:4294967295 "
+           "target=1:4294967295] text=\"\"\n");
+    EXPECT("* VANISHED 1:*\r\n* VANISHED 0\r\n* VANISHED 1,,2\r\n* VANISHED 4294967296\r\n* VANISHED\r\n* ESEARCH UID "
+           "ALL *\r\n",
            "VANISHED invalid uids=\nVANISHED invalid uids=\nVANISHED invalid uids=\nVANISHED invalid uids=\n"
            "VANISHED invalid uids=\nESEARCH uid invalid found=\n");
 }
@@ -213,14 +220,18 @@ static void fault_19_a_set_with_too_many_ranges_is_flagged(void **state) {
 static void fault_20_impossible_numbers_are_absent(void **state) {
     (void)state;
     EXPECT("* 1 FETCH (UID 9.3736e+06 RFC822.SIZE -1 MODSEQ (0) X-GM-MSGID 18446744073709551616)\r\n", "FETCH seq=1\n");
-    EXPECT("* 1 FETCH (UID 0)\r\n* 1 FETCH (UID 4294967296)\r\n* 1 FETCH (UID -5)\r\n* 1 FETCH (MODSEQ (9223372036854775808))\r\n",
+    EXPECT("* 1 FETCH (UID 0)\r\n* 1 FETCH (UID 4294967296)\r\n* 1 FETCH (UID -5)\r\n* 1 FETCH (MODSEQ "
+           "(9223372036854775808))\r\n",
            "FETCH seq=1\nFETCH seq=1\nFETCH seq=1\nFETCH seq=1\n");
-    EXPECT("* STATUS \"INBOX\" ()\r\n* STATUS \"INBOX\"\r\n* STATUS INBOX (UIDNEXT 0 UIDVALIDITY 0 HIGHESTMODSEQ 0 MESSAGES -1)\r\n",
+    EXPECT("* STATUS \"INBOX\" ()\r\n* STATUS \"INBOX\"\r\n* STATUS INBOX (UIDNEXT 0 UIDVALIDITY 0 HIGHESTMODSEQ 0 "
+           "MESSAGES -1)\r\n",
            "STATUS name=\"INBOX\"\nSTATUS name=\"INBOX\"\nSTATUS name=\"INBOX\"\n");
-    EXPECT("* STATUS INBOX (UIDNEXT 9.3736e+06 MESSAGES 3 HIGHESTMODSEQ -1 UNSEEN NIL UIDVALIDITY 18446744073709551616)\r\n",
+    EXPECT("* STATUS INBOX (UIDNEXT 9.3736e+06 MESSAGES 3 HIGHESTMODSEQ -1 UNSEEN NIL UIDVALIDITY "
+           "18446744073709551616)\r\n",
            "STATUS name=\"INBOX\" messages=3\n");
     EXPECT("* OK [UIDNEXT 0] a\r\n* OK [UIDVALIDITY 4294967296] b\r\n* OK [HIGHESTMODSEQ -1] c\r\n* OK [UIDNEXT] d\r\n",
-           "condition OK [UIDNEXT arg=\"0\" invalid] text=\"a\"\ncondition OK [UIDVALIDITY arg=\"4294967296\" invalid] text=\"b\"\n"
+           "condition OK [UIDNEXT arg=\"0\" invalid] text=\"a\"\ncondition OK [UIDVALIDITY arg=\"4294967296\" invalid] "
+           "text=\"b\"\n"
            "condition OK [HIGHESTMODSEQ arg=\"-1\" invalid] text=\"c\"\ncondition OK [UIDNEXT invalid] text=\"d\"\n");
     EXPECT("* SEARCH 5 0 7 4294967296 x\r\n", "SEARCH invalid found=5,7\n");
     EXPECT("* 4294967296 EXISTS\r\n* 1.5 EXISTS\r\n* 0 EXPUNGE\r\n",
@@ -236,7 +247,8 @@ static void fault_21_what_is_not_known_is_ignored(void **state) {
            "unknown raw=\"XAPPLEPUSHSERVICE aps-version 2\"\nunknown raw=\"7 XNEW 1\"\nunknown raw=\"JMAPACCESS {3}\"\n"
            "unknown raw=\"\"\nunknown raw=\"\"\nunknown raw=\"1\"\n");
     EXPECT("* OK [XNEW (a b) 7] hi\r\n* NO [] empty\r\n* OK [XNEW]\r\nx1 OK [ALERT]\r\n",
-           "condition OK [OTHER word=\"XNEW\" arg=\"(a b) 7\"] text=\"hi\"\ncondition NO [OTHER word=\"\"] text=\"empty\"\n"
+           "condition OK [OTHER word=\"XNEW\" arg=\"(a b) 7\"] text=\"hi\"\ncondition NO [OTHER word=\"\"] "
+           "text=\"empty\"\n"
            "condition OK [OTHER word=\"XNEW\"] text=\"\"\ntagged OK tag=\"x1\" [ALERT] text=\"\"\n");
 }
 

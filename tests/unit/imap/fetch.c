@@ -10,8 +10,9 @@ static void the_items_that_rules_need(void **state) {
            "X-GM-LABELS (\\Inbox \"\\\\Sent\" Important \"Muy Importante\" {3}\r\n&-x))\r\n",
            "FETCH seq=1 uid=1 msgid=1278455344230334865 thrid=1266894439832287888 "
            "labels=(\\Inbox \\Sent Important Muy Importante &-x)\n");
-    EXPECT("* 3 FETCH (EMAILID (M6d99ac3275bb4e) THREADID (T64b478a75b7ea9) UID 4)\r\n* 4 FETCH (THREADID NIL UID 5)\r\n",
-           "FETCH seq=3 uid=4 emailid=\"M6d99ac3275bb4e\" threadid=\"T64b478a75b7ea9\"\nFETCH seq=4 uid=5\n");
+    EXPECT(
+        "* 3 FETCH (EMAILID (M6d99ac3275bb4e) THREADID (T64b478a75b7ea9) UID 4)\r\n* 4 FETCH (THREADID NIL UID 5)\r\n",
+        "FETCH seq=3 uid=4 emailid=\"M6d99ac3275bb4e\" threadid=\"T64b478a75b7ea9\"\nFETCH seq=4 uid=5\n");
     EXPECT("* 25996 UIDFETCH (FLAGS (\\Seen))\r\n", "FETCH uid=25996 flags=(\\Seen)\n");
     EXPECT("* 1 FETCH (SAVEDATE \"01-Jan-1970 00:00:01 +0000\" UID 2)\r\n* 1 FETCH (SAVEDATE NIL UID 2)\r\n",
            "FETCH seq=1 uid=2 saved=1\nFETCH seq=1 uid=2\n");
@@ -32,10 +33,12 @@ static void sections_of_all_kinds(void **state) {
     EXPECT("* 1 FETCH (BODY[2.1.MIME]<10> \"x\" BODY[3.HEADER] \"h\" BODY[HEADER.FIELDS.NOT (A)] \"n\")\r\n",
            "FETCH seq=1 section kind=5 part=\"2.1\" spec=\"2.1.MIME\" origin=10 data=\"x\" section kind=1 part=\"3\" "
            "spec=\"3.HEADER\" data=\"h\" section kind=3 part=\"\" spec=\"HEADER.FIELDS.NOT (A)\" data=\"n\"\n");
-    EXPECT("* 1 FETCH (BINARY[1] ~{3}\r\na\0b BINARY.SIZE[2] 7 RFC822 {1}\r\nm RFC822.HEADER \"h\" RFC822.TEXT NIL)\r\n",
-           "FETCH seq=1 section kind=0 binary part=\"1\" spec=\"1\" data=\"a\\x00b\" section kind=0 binary is_size "
-           "part=\"2\" spec=\"2\" origin=7 section kind=0 part=\"\" spec=\"\" data=\"m\" section kind=1 part=\"\" spec=\"\" "
-           "data=\"h\" section kind=4 part=\"\" spec=\"\"\n");
+    EXPECT(
+        "* 1 FETCH (BINARY[1] ~{3}\r\na\0b BINARY.SIZE[2] 7 RFC822 {1}\r\nm RFC822.HEADER \"h\" RFC822.TEXT NIL)\r\n",
+        "FETCH seq=1 section kind=0 binary part=\"1\" spec=\"1\" data=\"a\\x00b\" section kind=0 binary is_size "
+        "part=\"2\" spec=\"2\" origin=7 section kind=0 part=\"\" spec=\"\" data=\"m\" section kind=1 part=\"\" "
+        "spec=\"\" "
+        "data=\"h\" section kind=4 part=\"\" spec=\"\"\n");
 }
 
 static void a_section_is_found_by_part_and_kind(void **state) {
@@ -93,43 +96,47 @@ static void a_broken_fetch_costs_itself_only(void **state) {
 
 static void a_structure_becomes_a_list_of_parts(void **state) {
     (void)state;
-    EXPECT("* 1 FETCH (UID 1 BODYSTRUCTURE ((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 1152 23)"
-           "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\" \"NAME\" \"cc.diff\") \"<id@x>\" \"Compiler diff\" \"BASE64\" 4554 "
-           "73 NIL (\"attachment\" (\"filename\" \"cc.diff\")) NIL) \"MIXED\" (\"boundary\" \"b1\") NIL NIL))\r\n",
-           "FETCH seq=1 uid=1\n"
-           "    part 0 of -1 depth 0 multipart section=\"\" type=\"multipart\" subtype=\"MIXED\" param name=\"boundary\" "
-           "value=\"b1\"\n"
-           "    part 1 of 0 depth 1 section=\"1\" type=\"TEXT\" subtype=\"PLAIN\" param name=\"CHARSET\" "
-           "value=\"US-ASCII\" encoding=\"7BIT\" size=1152\n"
-           "    part 2 of 0 depth 1 section=\"2\" type=\"TEXT\" subtype=\"PLAIN\" param name=\"CHARSET\" "
-           "value=\"US-ASCII\" param name=\"NAME\" value=\"cc.diff\" id=\"<id@x>\" description=\"Compiler diff\" "
-           "encoding=\"BASE64\" size=4554 disposition=\"attachment\" dparam name=\"filename\" value=\"cc.diff\"\n");
+    EXPECT(
+        "* 1 FETCH (UID 1 BODYSTRUCTURE ((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 1152 23)"
+        "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\" \"NAME\" \"cc.diff\") \"<id@x>\" \"Compiler diff\" \"BASE64\" "
+        "4554 "
+        "73 NIL (\"attachment\" (\"filename\" \"cc.diff\")) NIL) \"MIXED\" (\"boundary\" \"b1\") NIL NIL))\r\n",
+        "FETCH seq=1 uid=1\n"
+        "    part 0 of -1 depth 0 multipart section=\"\" type=\"multipart\" subtype=\"MIXED\" param name=\"boundary\" "
+        "value=\"b1\"\n"
+        "    part 1 of 0 depth 1 section=\"1\" type=\"TEXT\" subtype=\"PLAIN\" param name=\"CHARSET\" "
+        "value=\"US-ASCII\" encoding=\"7BIT\" size=1152\n"
+        "    part 2 of 0 depth 1 section=\"2\" type=\"TEXT\" subtype=\"PLAIN\" param name=\"CHARSET\" "
+        "value=\"US-ASCII\" param name=\"NAME\" value=\"cc.diff\" id=\"<id@x>\" description=\"Compiler diff\" "
+        "encoding=\"BASE64\" size=4554 disposition=\"attachment\" dparam name=\"filename\" value=\"cc.diff\"\n");
 }
 
 static void a_message_inside_numbers_its_parts_within_its_own(void **state) {
     (void)state;
-    EXPECT("* 1 FETCH (BODYSTRUCTURE ((\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1)"
-           "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 400 (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL) "
-           "((\"text\" \"html\" NIL NIL NIL \"7bit\" 2 1)(\"image\" \"png\" NIL NIL NIL \"base64\" 3) \"related\") 9 "
-           "NIL (\"inline\" NIL) NIL NIL)"
-           "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 40 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) "
-           "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 5 1) 2) \"mixed\"))\r\n",
-           "FETCH seq=1\n"
-           "    part 0 of -1 depth 0 multipart section=\"\" type=\"multipart\" subtype=\"mixed\"\n"
-           "    part 1 of 0 depth 1 section=\"1\" type=\"text\" subtype=\"plain\" encoding=\"7bit\" size=1\n"
-           "    part 2 of 0 depth 1 message section=\"2\" type=\"message\" subtype=\"rfc822\" encoding=\"7bit\" size=400 "
-           "disposition=\"inline\"\n"
-           "    part 3 of 2 depth 2 multipart section=\"2\" type=\"multipart\" subtype=\"related\"\n"
-           "    part 4 of 3 depth 3 section=\"2.1\" type=\"text\" subtype=\"html\" encoding=\"7bit\" size=2\n"
-           "    part 5 of 3 depth 3 section=\"2.2\" type=\"image\" subtype=\"png\" encoding=\"base64\" size=3\n"
-           "    part 6 of 0 depth 1 message section=\"3\" type=\"message\" subtype=\"rfc822\" encoding=\"7bit\" size=40\n"
-           "    part 7 of 6 depth 2 section=\"3.1\" type=\"text\" subtype=\"plain\" encoding=\"7bit\" size=5\n");
+    EXPECT(
+        "* 1 FETCH (BODYSTRUCTURE ((\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1)"
+        "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 400 (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL) "
+        "((\"text\" \"html\" NIL NIL NIL \"7bit\" 2 1)(\"image\" \"png\" NIL NIL NIL \"base64\" 3) \"related\") 9 "
+        "NIL (\"inline\" NIL) NIL NIL)"
+        "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 40 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) "
+        "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 5 1) 2) \"mixed\"))\r\n",
+        "FETCH seq=1\n"
+        "    part 0 of -1 depth 0 multipart section=\"\" type=\"multipart\" subtype=\"mixed\"\n"
+        "    part 1 of 0 depth 1 section=\"1\" type=\"text\" subtype=\"plain\" encoding=\"7bit\" size=1\n"
+        "    part 2 of 0 depth 1 message section=\"2\" type=\"message\" subtype=\"rfc822\" encoding=\"7bit\" size=400 "
+        "disposition=\"inline\"\n"
+        "    part 3 of 2 depth 2 multipart section=\"2\" type=\"multipart\" subtype=\"related\"\n"
+        "    part 4 of 3 depth 3 section=\"2.1\" type=\"text\" subtype=\"html\" encoding=\"7bit\" size=2\n"
+        "    part 5 of 3 depth 3 section=\"2.2\" type=\"image\" subtype=\"png\" encoding=\"base64\" size=3\n"
+        "    part 6 of 0 depth 1 message section=\"3\" type=\"message\" subtype=\"rfc822\" encoding=\"7bit\" size=40\n"
+        "    part 7 of 6 depth 2 section=\"3.1\" type=\"text\" subtype=\"plain\" encoding=\"7bit\" size=5\n");
 }
 
 static void odd_structures_of_real_servers_are_understood(void **state) {
     (void)state;
     /* a message/rfc822 without envelope and body */
-    EXPECT("* 1 FETCH (BODYSTRUCTURE (\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 40 NIL (\"attachment\" (\"a\" \"b\")) NIL))"
+    EXPECT("* 1 FETCH (BODYSTRUCTURE (\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 40 NIL (\"attachment\" (\"a\" "
+           "\"b\")) NIL))"
            "\r\n",
            "FETCH seq=1\n    part 0 of -1 depth 0 section=\"1\" type=\"message\" subtype=\"rfc822\" encoding=\"7bit\" "
            "size=40 disposition=\"attachment\" dparam name=\"a\" value=\"b\"\n");

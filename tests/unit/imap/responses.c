@@ -13,8 +13,9 @@ static void a_tagged_line_has_condition_code_and_text(void **state) {
 
 static void greetings_and_farewells(void **state) {
     (void)state;
-    EXPECT("* OK [CAPABILITY IMAP4rev1 idle AUTH=PLAIN] hi\r\n",
-           "condition OK [CAPABILITY arg=\"IMAP4rev1 idle AUTH=PLAIN\" caps=(IMAP4rev1 IDLE AUTH=PLAIN)] text=\"hi\"\n");
+    EXPECT(
+        "* OK [CAPABILITY IMAP4rev1 idle AUTH=PLAIN] hi\r\n",
+        "condition OK [CAPABILITY arg=\"IMAP4rev1 idle AUTH=PLAIN\" caps=(IMAP4rev1 IDLE AUTH=PLAIN)] text=\"hi\"\n");
     EXPECT("* PREAUTH welcome\r\n", "condition PREAUTH text=\"welcome\"\n");
     EXPECT("* BYE\r\n* bye Session expired\r\n", "condition BYE text=\"\"\ncondition BYE text=\"Session expired\"\n");
 }
@@ -28,19 +29,22 @@ static void a_continuation_may_be_bare(void **state) {
 static void text_that_ends_like_a_literal_is_text(void **state) {
     (void)state;
     EXPECT("* OK quota {5}\r\n+ go on {3}\r\nx1 NO {7}\r\n* OK\r\n",
-           "condition OK text=\"quota {5}\"\n+ text=\"go on {3}\"\ntagged NO tag=\"x1\" text=\"{7}\"\ncondition OK text=\"\"\n");
+           "condition OK text=\"quota {5}\"\n+ text=\"go on {3}\"\ntagged NO tag=\"x1\" text=\"{7}\"\ncondition OK "
+           "text=\"\"\n");
 }
 
 static void codes_with_numbers(void **state) {
     (void)state;
-    EXPECT("* OK [UIDNEXT 4392] next\r\n* OK [UIDVALIDITY 1] v\r\n* OK [HIGHESTMODSEQ 715194045007] m\r\n* OK [UNSEEN 3]\r\n",
+    EXPECT("* OK [UIDNEXT 4392] next\r\n* OK [UIDVALIDITY 1] v\r\n* OK [HIGHESTMODSEQ 715194045007] m\r\n* OK [UNSEEN "
+           "3]\r\n",
            "condition OK [UIDNEXT arg=\"4392\" n=4392] text=\"next\"\n"
            "condition OK [UIDVALIDITY arg=\"1\" n=1] text=\"v\"\n"
            "condition OK [HIGHESTMODSEQ arg=\"715194045007\" n=715194045007] text=\"m\"\n"
            "condition OK [UNSEEN arg=\"3\" n=3] text=\"\"\n");
     EXPECT("* OK [PERMANENTFLAGS (\\Deleted $Junk \\*)] flags\r\n",
            "condition OK [PERMANENTFLAGS arg=\"(\\Deleted $Junk \\*)\" flags=(\\Deleted $Junk) any] text=\"flags\"\n");
-    EXPECT("x1 OK [MODIFIED 7,9:12] done\r\n", "tagged OK tag=\"x1\" [MODIFIED arg=\"7,9:12\" set=7,9:12] text=\"done\"\n");
+    EXPECT("x1 OK [MODIFIED 7,9:12] done\r\n",
+           "tagged OK tag=\"x1\" [MODIFIED arg=\"7,9:12\" set=7,9:12] text=\"done\"\n");
     EXPECT("x1 OK [APPENDUID 38505 3955] done\r\n",
            "tagged OK tag=\"x1\" [APPENDUID arg=\"38505 3955\" validity=38505 source= target=3955] text=\"done\"\n");
     EXPECT("x1 OK [MAILBOXID (F2212ea87-6097-4256)] done\r\n",
@@ -79,7 +83,8 @@ static void mailbox_data(void **state) {
            "LIST attrs=3 delimiter=. name=\"a.b\"\n");
     EXPECT("* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292 UIDVALIDITY 7 UNSEEN 0 HIGHESTMODSEQ 7011 SIZE 99)\r\n",
            "STATUS name=\"blurdybloop\" messages=231 uidnext=44292 uidvalidity=7 unseen=0 modseq=7011 size=99\n");
-    EXPECT("* STATUS {3}\r\na b (MAILBOXID (M1) X-NEW (1 (2)) RECENT 1)\r\n", "STATUS name=\"a b\" recent=1 id=\"M1\"\n");
+    EXPECT("* STATUS {3}\r\na b (MAILBOXID (M1) X-NEW (1 (2)) RECENT 1)\r\n",
+           "STATUS name=\"a b\" recent=1 id=\"M1\"\n");
     EXPECT("* FLAGS (\\Answered \\Seen $Forwarded)\r\n* 172 EXISTS\r\n* 0 RECENT\r\n* 44 EXPUNGE\r\n",
            "FLAGS flags=(\\Answered \\Seen $Forwarded)\nEXISTS n=172\nRECENT n=0\nEXPUNGE n=44\n");
     EXPECT("* NAMESPACE ((\"\" \"/\")(\"#mh/\" \"/\" \"X-PARAM\" (\"FLAG1\"))) NIL ((\"Public\" NIL))\r\n",
@@ -110,7 +115,8 @@ static void vanished_messages(void **state) {
 static void blanks_too_many_do_no_harm(void **state) {
     (void)state;
     EXPECT("*  OK  hi\r\n*  CAPABILITY  IMAP4rev1  IDLE \r\n* STATUS x  ( MESSAGES  1 ) \r\n* FLAGS ( \\Seen  a )\r\n",
-           "condition OK text=\"hi\"\nCAPABILITY caps=(IMAP4rev1 IDLE)\nSTATUS name=\"x\" messages=1\nFLAGS flags=(\\Seen a)\n");
+           "condition OK text=\"hi\"\nCAPABILITY caps=(IMAP4rev1 IDLE)\nSTATUS name=\"x\" messages=1\nFLAGS "
+           "flags=(\\Seen a)\n");
 }
 
 static void a_response_dies_with_the_next_call_and_an_idle_parser_has_nothing_pending(void **state) {

@@ -108,8 +108,23 @@ static void iteration_ends_at_the_last_uid_there_is(void **state) {
 }
 
 static void what_is_no_set_is_refused_and_changes_nothing(void **state) {
-    static const char *const bad[] = {"", "0", "1:", ":1", "1,", ",1", "*", "1:*", "4294967296", "-1", "1 2", "1:2:3", "a",
-                                      "0:5", "1,(", "$", "9999999999999999999999"};
+    static const char *const bad[] = {"",
+                                      "0",
+                                      "1:",
+                                      ":1",
+                                      "1,",
+                                      ",1",
+                                      "*",
+                                      "1:*",
+                                      "4294967296",
+                                      "-1",
+                                      "1 2",
+                                      "1:2:3",
+                                      "a",
+                                      "0:5",
+                                      "1,(",
+                                      "$",
+                                      "9999999999999999999999"};
     g_auto(imap_set) set = IMAP_SET_INIT;
 
     (void)state;

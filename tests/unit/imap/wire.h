@@ -1,7 +1,8 @@
 /*
  * wire.h - reads a command the way a server does, to prove that it is exactly one.
  *
- * Quoted strings may hold neither line breaks nor NULs nor stray backslashes; a literal's octets are skipped, and without
+ * Quoted strings may hold neither line breaks nor NULs nor stray backslashes; a literal's octets are skipped, and
+ * without
  * "+" a segment has to end before them; the first CRLF outside of literals ends the command, and nothing follows it.
  */
 #ifndef TESTS_IMAP_WIRE_H
