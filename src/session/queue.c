@@ -197,11 +197,12 @@ static void send_queue(session *s, GString *out) {
     request *q;
 
     while ((q = g_queue_peek_head(&s->queue))) {
-        error *err = out_of_date(s, q);
-        if (!err && !may_leave(s, q)) {
+        error *err;
+        if (!may_leave(s, q)) {
             return;
         }
         g_queue_pop_head(&s->queue);
+        err = out_of_date(s, q); /* only now: the SELECT before it has been answered */
         if (err) {
             refuse(s, q, err);
         } else {

@@ -79,13 +79,12 @@ static void on_soon(void *user) {
     session *s = user;
 
     session_enter(s);
+    session_flush(s); /* which may refuse some */
     requests_tell_refused(s);
     if (s->closing) {
         tell_closed(s);
-    } else if (session_alive(s)) {
-        session_flush(s);
-        session_arm(s);
     }
+    session_arm(s);
     session_leave(s);
 }
 

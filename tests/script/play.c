@@ -243,6 +243,11 @@ static bool play_together(player *p, const statement *st) {
     return wire_has_more(&p->wire) || player_fail(p, "the line before came alone");
 }
 
+static bool play_alone(player *p, const statement *st) {
+    (void)st;
+    return !wire_has_more(&p->wire) || player_fail(p, "more came with the line before");
+}
+
 static bool play_split(player *p, const statement *st) {
     p->wire.split = p->wire.always_split ? p->wire.always_split : strtoul(st->text, NULL, 10);
     return true;
@@ -365,12 +370,18 @@ static const struct {
     const char *word;
     play_fn play;
 } words[] = {
-    {"S:", play_send},           {"S-:", play_raw},         {"L:", play_literal},       {"bytes", play_bytes},
-    {"C:", play_expect},         {"literal", play_take_literal}, {"together", play_together}, {"split", play_split},
-    {"join", play_join},         {"send", play_send_held},  {"starttls", play_starttls}, {"close", play_close},
-    {"reset", play_reset},       {"hang", play_hang},       {"expect-close", play_expect_close}, {"drain", play_drain},
-    {"reconnect", play_reconnect}, {"clock", play_clock},   {"await", play_await},      {"repeat", play_repeat},
-    {"on", play_on},             {"end", play_end},
+    {"S:", play_send},           {"S-:", play_raw},
+    {"L:", play_literal},        {"bytes", play_bytes},
+    {"C:", play_expect},         {"literal", play_take_literal},
+    {"together", play_together}, {"alone", play_alone},
+    {"split", play_split},       {"join", play_join},
+    {"send", play_send_held},    {"starttls", play_starttls},
+    {"close", play_close},       {"reset", play_reset},
+    {"hang", play_hang},         {"expect-close", play_expect_close},
+    {"drain", play_drain},       {"reconnect", play_reconnect},
+    {"clock", play_clock},       {"await", play_await},
+    {"repeat", play_repeat},     {"on", play_on},
+    {"end", play_end},
 };
 
 /* From a statement up to, not with, another. */

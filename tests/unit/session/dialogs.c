@@ -1,7 +1,8 @@
 /*
  * Plays every dialogue of tests/dialog that says what the session is to do ("task:") and what its owner must then have
- * heard ("expect:"); the format is described in tests/dialog/README.md. Each is played as written and once more with one
- * byte a segment: the events must be the same.
+ * heard ("expect:"); the format is described in tests/dialog/README.md. Each is played as written; with one byte a
+ * segment, where the owner must hear the same; and once for each thing that the owner hears, with the session freed or
+ * closed from inside just that callback.
  */
 #include "session/session.h"
 #include "tests/script/imap_script.h"
@@ -14,7 +15,17 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What the owner does when it hears its n-th line. */
+enum twist { TWIST_NONE, TWIST_FREE, TWIST_CLOSE };
+
+typedef struct manner {
+    size_t split; /* octets a segment; 0 = as written */
+    enum twist twist;
+    guint at;
+} manner;
+
 typedef struct run {
+    manner manner;
     imap_script *script;
     event_loop *loop;
     tls_trust *trust;
@@ -57,8 +68,16 @@ G_GNUC_PRINTF(2, 3) static void hear(run *r, const char *format, ...) {
     va_end(args);
     g_mutex_lock(&r->lock);
     g_ptr_array_add(r->heard, line);
+    bool now = r->heard->len - 1 == r->manner.at;
     g_cond_broadcast(&r->changed);
     g_mutex_unlock(&r->lock);
+    if (now && r->manner.twist == TWIST_FREE) {
+        session *s = r->session;
+        r->session = NULL;
+        session_free(s);
+    } else if (now && r->manner.twist == TWIST_CLOSE && r->session) {
+        session_close(r->session, SESSION_CLOSE_NOW);
+    }
 }
 
 static bool heard(run *r, const char *pattern) {
@@ -93,6 +112,9 @@ static void on_secret(void *user, bool refused) {
     const char *value = imap_script_header(r->script, "secret", r->secrets++);
 
     hear(r, refused ? "secret refused" : "secret");
+    if (!r->session) {
+        return;
+    }
     if (!value) {
         session_give_secret(r->session, NULL, error_new(ERROR_AUTH, "no other secret"));
         return;
@@ -152,6 +174,8 @@ static void on_closed(void *user, error *err) {
         hear(r, "closed");
     } else if (err->retry_after_ms) {
         hear(r, "closed %s after=%" G_GUINT64_FORMAT ": %s", error_code_name(err->code), err->retry_after_ms, err->text);
+    } else if (r->idle_memory.learned_ms) {
+        hear(r, "closed %s renew=%u: %s", error_code_name(err->code), r->idle_memory.learned_ms, err->text);
     } else {
         hear(r, "closed %s: %s", error_code_name(err->code), err->text);
     }
@@ -381,6 +405,9 @@ static const struct {
 static void do_task(run *r, const char *text) {
     g_auto(GStrv) words = g_strsplit(text, " ", -1);
 
+    if (!r->session) {
+        return;
+    }
     for (char **word = words; *word; word++) {
         char *plain = g_strcompress(*word);
         g_free(*word);
@@ -406,7 +433,7 @@ static void do_task(run *r, const char *text) {
 
 /* The next line of tasks; those that wait for nothing are followed by the line after. */
 static void next_tasks(run *r) {
-    while (r->pending == 0 && !r->closed) {
+    while (r->pending == 0 && r->session && !r->closed) {
         const char *line = imap_script_header(r->script, "task", r->task);
         if (!line) {
             return;
@@ -507,7 +534,7 @@ static void open_session(run *r) {
         .port = imap_script_port(r->script),
         .tls = read_tls(header(r, "tls", "none")),
         .tls_ca = ca_file,
-        .user = "me",
+        .user = header(r, "user", "me"),
         .auth = read_auth(header(r, "auth", "auto")),
         .token = imap_script_header(r->script, "token", 0) != NULL,
         .timeout_ms = header_number(r, "timeout"),
@@ -535,12 +562,15 @@ static bool heard_enough(const run *r) {
 static void run_loop(run *r) {
     bool ready = false;
 
-    while (!r->closed) {
+    while (r->session && !r->closed) {
         bool done = imap_script_finished(r->script);
         if (done && (imap_script_report(r->script) || heard_enough(r))) {
             return;
         }
         loop_turn(r->loop, true);
+        if (!r->session) {
+            return;
+        }
         if (!ready && session_info_get(r->session)) {
             ready = true;
             next_tasks(r);
@@ -583,16 +613,16 @@ static long memory_kb(void) {
     return usage.ru_maxrss;
 }
 
-static void run_init(run *r, const char *path, size_t split) {
+static void run_init(run *r, const char *path, manner how) {
     char *why = NULL;
     const imap_script_options options = {.ca_file = ca_file,
-                                         .split = split,
+                                         .split = how.split,
                                          .clock = turn_clock,
                                          .await = await,
                                          .finished = script_finished,
                                          .user = r};
 
-    *r = (run){.clock = {.elapsed = jumping_elapsed}};
+    *r = (run){.manner = how, .clock = {.elapsed = jumping_elapsed}};
     clock_source real;
     clock_init_real(&real);
     r->clock.wall = real.wall;
@@ -628,22 +658,29 @@ static void end_server(run *r) {
     g_mutex_unlock(&r->lock);
 }
 
-/* True if it is to be played byte by byte, too. */
-static bool play(const char *path, size_t split) {
+/* Ends the session, if it has not ended itself, and the server. True if the dialogue was followed. */
+static bool finish(run *r) {
+    session *s = r->session;
+
+    r->session = NULL;
+    session_free(s);
+    end_server(r);
+    return imap_script_join(r->script);
+}
+
+/* Fails the test if the dialogue was not followed, or the owner heard anything else than is expected. How often it
+ * heard something; *also_bytes_out: whether to play it byte by byte, too. */
+static guint play(const char *path, manner how, bool *also_bytes_out) {
     run r;
     g_autoptr(GString) why = g_string_new(NULL);
 
-    run_init(&r, path, split);
+    run_init(&r, path, how);
     long before = memory_kb(), allowed = header_number(&r, "memory");
     imap_script_start(r.script);
     open_session(&r);
     run_loop(&r);
     bool ok = check_heard(&r, why);
-    session *s = r.session;
-    r.session = NULL;
-    session_free(s);
-    end_server(&r);
-    if (!imap_script_join(r.script)) {
+    if (!finish(&r)) {
         const char *report = imap_script_report(r.script);
         g_string_append(why, report ? report : "the dialogue was not played to its end\n");
         ok = false;
@@ -653,19 +690,49 @@ static bool play(const char *path, size_t split) {
         g_string_append_printf(why, "*** %ld KB of memory more\n", grown);
         ok = false;
     }
-    bool also_bytes = strcmp(header(&r, "byte-by-byte", "yes"), "yes") == 0;
+    *also_bytes_out = strcmp(header(&r, "byte-by-byte", "yes"), "yes") == 0;
+    guint count = r.heard->len;
     run_release(&r);
     if (!ok) {
-        fail_msg("%s%s\n%s", path, split ? ", byte by byte" : "", why->str);
+        fail_msg("%s%s\n%s", path, how.split ? ", byte by byte" : "", why->str);
     }
-    return also_bytes;
+    return count;
+}
+
+/* Whenever the owner frees or closes the session: every command is told how it ended, the end is told at most once, and
+ * nothing is touched after it was freed (which the sanitizers see). */
+static void play_with_a_twist(const char *path, manner how) {
+    run r;
+    unsigned ends = 0;
+
+    run_init(&r, path, how);
+    imap_script_start(r.script);
+    open_session(&r);
+    run_loop(&r);
+    finish(&r);
+    for (guint i = 0; i < r.heard->len; i++) {
+        ends += g_str_has_prefix(r.heard->pdata[i], "closed");
+    }
+    unsigned pending_left = r.pending;
+    run_release(&r);
+    if (pending_left) {
+        fail_msg("%s, twisted at %u: %u commands were never answered", path, how.at, pending_left);
+    }
+    assert_true(ends <= 1);
 }
 
 static void play_dialogue(void **state) {
     const char *path = *state;
+    bool also_bytes;
+    guint count = play(path, (manner){0}, &also_bytes);
 
-    if (play(path, 0)) {
-        play(path, 1);
+    if (!also_bytes) {
+        return;
+    }
+    play(path, (manner){.split = 1}, &also_bytes);
+    for (guint at = 0; at < count; at++) {
+        play_with_a_twist(path, (manner){.twist = TWIST_FREE, .at = at});
+        play_with_a_twist(path, (manner){.twist = TWIST_CLOSE, .at = at});
     }
 }
 
