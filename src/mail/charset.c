@@ -181,8 +181,13 @@ bool charset_append(GString *out, const char *charset, const char *in, size_t le
         append_guessed(out, in, len);
         return false;
     }
+    gsize before = out->len;
     bool clean = convert(out, cd, in, len);
     iconv_close(cd);
+    if (!clean && g_utf8_validate_len(in, len, NULL)) { /* converted on the way, but not relabelled */
+        g_string_truncate(out, before);
+        g_string_append_len(out, in, (gssize)len);
+    }
     return clean;
 }
 

@@ -38,17 +38,40 @@ static void start_line(struct writer *w) {
     w->line_quote = w->quote;
 }
 
+/* Takes back a line that holds nothing but hard spaces. True if there was one: it stands for an empty line. */
+static bool trim_line(struct writer *w) {
+    gsize n = w->out->len;
+
+    while (n > w->start && w->out->str[n - 1] == ' ') {
+        n--;
+    }
+    bool empty = n < w->out->len && (n == w->start || w->out->str[n - 1] == '\n');
+    while (empty && n > w->start && w->out->str[n - 1] == '\n') {
+        n--;
+    }
+    g_string_truncate(w->out, n);
+    return empty;
+}
+
+static void write_newlines(struct writer *w) {
+    unsigned common = MIN(w->quote, w->line_quote);
+
+    if (trim_line(w)) {
+        w->newlines = MAX(w->newlines, 2);
+    }
+    for (unsigned i = 0; w->out->len > w->start && i < w->newlines; i++) {
+        g_string_append_c(w->out, '\n');
+        for (unsigned q = 0; i + 1 < w->newlines && q < common; q++) {
+            g_string_append_c(w->out, '>');
+        }
+    }
+    w->newlines = 0;
+}
+
 /* Writes what is due before a character. */
 static void settle(struct writer *w) {
-    bool first = w->out->len == w->start;
-
-    if (first || w->newlines) {
-        for (unsigned i = 0; !first && i < w->newlines; i++) {
-            g_string_append_c(w->out, '\n');
-            for (unsigned q = 0; i + 1 < w->newlines && q < MIN(w->quote, w->line_quote); q++) {
-                g_string_append_c(w->out, '>');
-            }
-        }
+    if (w->out->len == w->start || w->newlines) {
+        write_newlines(w);
         start_line(w);
     } else if (w->space) {
         g_string_append_c(w->out, ' ');
@@ -440,6 +463,7 @@ bool html_to_text(const char *html, size_t len, size_t limit, GString *out) {
         }
     }
     close_link(&w);
+    trim_line(&w);
     if (out->len > w.start) {
         g_string_append_c(out, '\n');
     }

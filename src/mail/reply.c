@@ -73,7 +73,7 @@ static const char *const wrote[] = {
 };
 
 static const char *const openers[] = {"On ", "Le ",  "Am ", "Il ",      "El ",   "Em ",  "Op ", "Den ",
-                                      "På ", "Dne ", "Dnia ", "W dniu ", "Ngày ", "Pada ", "Στις ", "Em "};
+                                      "På ", "Dne ", "Dnia ", "W dniu ", "Ngày ", "Pada ", "Στις "};
 
 static bool has_verb_at_end(const char *text, size_t len) {
     const char *tail = len > 48 ? text + len - 48 : text;
@@ -285,11 +285,9 @@ static void keep(struct result *r, const struct line *line) {
         r->blanks++;
         return;
     }
-    if (r->out->len) {
-        size_t blanks = r->gap ? MAX(r->blanks, 1) : r->blanks;
-        for (size_t i = 0; i < (r->gap ? MIN(blanks, 1) : blanks); i++) {
-            g_string_append_c(r->out, '\n');
-        }
+    size_t blanks = !r->out->len ? 0 : r->gap ? 1 : r->blanks;
+    for (size_t i = 0; i < blanks; i++) {
+        g_string_append_c(r->out, '\n');
     }
     r->blanks = 0;
     r->gap = false;
@@ -305,6 +303,9 @@ static void drop_rule(struct result *r) {
         if (made_of(&line, "-_=*", 2)) {
             g_string_truncate(r->out, r->last);
         }
+    }
+    while (r->out->len > 1 && r->out->str[r->out->len - 2] == '\n') {
+        g_string_truncate(r->out, r->out->len - 1);
     }
 }
 
