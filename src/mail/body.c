@@ -64,10 +64,14 @@ uint64_t body_encoded_size(const char *encoding, uint64_t limit) {
 }
 
 static uint64_t count_base64(const char *in, size_t len) {
+    uint8_t counts[256] = {0};
     uint64_t n = 0;
 
+    for (int c = 1; c < 128; c++) {
+        counts[c] = g_ascii_isalnum(c) || c == '+' || c == '/';
+    }
     for (size_t i = 0; i < len && in[i] != '='; i++) {
-        n += g_ascii_isalnum(in[i]) || in[i] == '+' || in[i] == '/';
+        n += counts[(uint8_t)in[i]];
     }
     return n / 4 * 3 + (n % 4 ? n % 4 - 1 : 0);
 }

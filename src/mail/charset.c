@@ -1,7 +1,6 @@
 #include "charset_priv.h"
 
 #include <errno.h>
-#include <gmime/gmime.h>
 #include <iconv.h>
 #include <string.h>
 
@@ -214,10 +213,10 @@ char *charset_decode_header(const char *raw, size_t len) {
 
     append_guessed(value, raw, len);
     if (strstr(value->str, "=?")) {
-        char *decoded = g_mime_utils_header_decode_text(NULL, value->str);
-        g_string_truncate(value, 0);
-        charset_append_utf8(value, decoded, strlen(decoded));
-        g_free(decoded);
+        GString *decoded = g_string_sized_new(value->len);
+        encoded_words_decode(decoded, value->str);
+        g_string_free(value, TRUE);
+        value = decoded;
     }
     tidy_value(value);
     return g_string_free(value, FALSE);

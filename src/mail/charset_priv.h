@@ -20,4 +20,7 @@ bool charset_append_utf8(GString *out, const char *in, size_t len);
 /* A header value (unfolded) with its encoded words decoded; CR and LF become spaces; ends trimmed. g_free. */
 char *charset_decode_header(const char *raw, size_t len);
 
+/* Appends text (valid UTF-8) with its encoded words decoded; see encoded_word.c. */
+void encoded_words_decode(GString *out, const char *text);
+
 #endif

@@ -175,24 +175,44 @@ static const mail_param *find(const mail_param *list, size_t count, const char *
     return NULL;
 }
 
+/* The number in "name*12" and "name*12*"; -1 if it is another name. */
+static int piece_number(const char *param, const char *name, size_t n, bool *extended_out) {
+    char *end;
+    guint64 number;
+
+    if (g_ascii_strncasecmp(param, name, n) != 0 || param[n] != '*' || !g_ascii_isdigit(param[n + 1])) {
+        return -1;
+    }
+    number = g_ascii_strtoull(param + n + 1, &end, 10);
+    *extended_out = *end == '*';
+    return number < PARAMS_MAX ? (int)number : -1;
+}
+
 /* name*0, name*1*, ... up to the first gap. False if there is no name*0. */
 static bool join_pieces(const mail_param *list, size_t count, const char *name, GString *bytes, char *charset,
                         size_t size) {
-    for (size_t i = 0; i < count; i++) {
-        char plain[80], extended[80];
-        const mail_param *p;
+    struct {
+        const char *value;
+        bool extended;
+    } pieces[PARAMS_MAX] = {{NULL, false}};
+    size_t n = strlen(name);
 
-        g_snprintf(plain, sizeof plain, "%s*%zu", name, i);
-        g_snprintf(extended, sizeof extended, "%s*%zu*", name, i);
-        if ((p = find(list, count, extended))) {
-            append_percent(bytes, i ? p->value : take_charset(p->value, charset, size));
-        } else if ((p = find(list, count, plain))) {
-            g_string_append(bytes, p->value);
-        } else {
-            return i > 0;
+    for (size_t i = 0; i < count; i++) {
+        bool extended;
+        int k = piece_number(list[i].name, name, n, &extended);
+        if (k >= 0 && !pieces[k].value) {
+            pieces[k].value = list[i].value;
+            pieces[k].extended = extended;
         }
     }
-    return count > 0;
+    for (size_t i = 0; i < PARAMS_MAX && pieces[i].value; i++) {
+        if (pieces[i].extended) {
+            append_percent(bytes, i ? pieces[i].value : take_charset(pieces[i].value, charset, size));
+        } else {
+            g_string_append(bytes, pieces[i].value);
+        }
+    }
+    return pieces[0].value != NULL;
 }
 
 const char *params_get(arena *a, const mail_param *list, size_t count, const char *name) {

@@ -76,10 +76,10 @@ static const char *const openers[] = {"On ", "Le ",  "Am ", "Il ",      "El ",  
                                       "På ", "Dne ", "Dnia ", "W dniu ", "Ngày ", "Pada ", "Στις "};
 
 static bool has_verb_at_end(const char *text, size_t len) {
-    const char *tail = len > 48 ? text + len - 48 : text;
+    size_t tail = MIN(len, 48);
 
     for (size_t i = 0; i < G_N_ELEMENTS(wrote); i++) {
-        if (g_strstr_len(tail, (gssize)(len - (size_t)(tail - text)), wrote[i])) {
+        if (memmem(text + len - tail, tail, wrote[i], strlen(wrote[i]))) {
             return true;
         }
     }
@@ -203,6 +203,9 @@ static const char *const header_names[4][24] = {
 static int header_set(const struct line *line) {
     const char *p = line->start, *end = p + line->len;
 
+    if (!memchr(p, ':', MIN(line->len, 40)) && !memmem(p, MIN(line->len, 40), "：", 3)) {
+        return -1;
+    }
     while (p < end && (*p == '*' || *p == ' ')) {
         p++;
     }
@@ -323,7 +326,9 @@ static void extract(const struct lines *lines, struct result *r) {
         const struct line *line = &lines->list[i];
         size_t n;
 
-        if (is_quoted(line) || is_device_line(lines, i)) {
+        if (!line->len) {
+            keep(r, line);
+        } else if (is_quoted(line) || is_device_line(lines, i)) {
             r->gap = true;
         } else if (starts_signature(line) || original_starts(lines, i, r)) {
             break;

@@ -10,15 +10,13 @@ struct mail_runtime {
     GArray *descriptors; /* iconv_t; open, so that their modules stay loaded */
 };
 
-/* Runs each GMime function once that the layer uses, for what it sets up on first use. */
-static void warm_up_gmime(void) {
-    char *text = g_mime_utils_header_decode_text(NULL, "=?utf-8?q?caf=C3=A9?= =?iso-8859-1?b?6Q==?=");
+/* Dates are read once for the time zones that GLib sets up on first use. */
+static void warm_up_dates(void) {
     GDateTime *date = g_mime_utils_header_decode_date("Mon, 2 Jan 2006 15:04:05 +0100 (CET)");
     GDateTime *named = g_mime_utils_header_decode_date("Mon, 2 Jan 2006 15:04:05 EST");
 
     g_clear_pointer(&date, g_date_time_unref);
     g_clear_pointer(&named, g_date_time_unref);
-    g_free(text);
 }
 
 mail_runtime *mail_runtime_new(void) {
@@ -33,7 +31,7 @@ mail_runtime *mail_runtime_new(void) {
             g_array_append_val(runtime->descriptors, cd);
         }
     }
-    warm_up_gmime();
+    warm_up_dates();
     return runtime;
 }
 
