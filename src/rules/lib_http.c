@@ -109,12 +109,7 @@ static void push_headers(lua_State *L, const wire_answer *answer) {
     lua_newtable(L);
     for (size_t i = 0; i < answer->n_http_headers; i++) {
         const wire_header *header = &answer->http_headers[i];
-        luaL_Buffer name;
-        char *out = luaL_buffinitsize(L, &name, strlen(header->name));
-        for (size_t j = 0; header->name[j]; j++) {
-            out[j] = g_ascii_tolower(header->name[j]);
-        }
-        luaL_pushresultsize(&name, strlen(header->name));
+        lib_push_lower(L, header->name);
         lua_pushvalue(L, -1);
         if (lua_rawget(L, -3) == LUA_TSTRING) {
             lua_pushfstring(L, ", %s", header->value);

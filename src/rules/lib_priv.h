@@ -46,10 +46,20 @@ uint64_t lib_check_duration(lua_State *L, int arg, uint64_t none_ms);
 /* True if what this job's rule does must have no effect outside. */
 bool lib_is_trial(const rules_job *job);
 
+/* Pushes s with its ASCII letters in lower case. */
+void lib_push_lower(lua_State *L, const char *s);
+/* Raises the error as one of the caller's own, "PREFIXfile:line: text", and clears it. */
+int lib_raise(lua_State *L, const char *prefix, struct vm_error *err);
+
 /* --- dates (lib_time.c) ------------------------------------------------------------------------------------------------- */
 void lib_date_push(lua_State *L, int64_t epoch, int32_t offset);
 /* RFC 3339 in UTC, "2024-05-06T07:08:09Z". g_free. */
 char *lib_date_rfc3339(int64_t epoch);
+
+#define LIB_REASONS_MAX 32
+/* Why the message is auto, bounce, list or reply: each reason once, at most LIB_REASONS_MAX; the view's strings. */
+enum mail_status lib_msg_reasons(rules_job *job, const char *reasons_out[LIB_REASONS_MAX], size_t *n_out,
+                                 mail_need *need_out);
 
 /* --- validation (valid.c) ------------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,8 @@
 
 #include "base/text.h"
 
+#include <string.h>
+
 #define SECONDS_MAX 3155760000.0 /* a hundred years */
 
 wire_message *lib_need_new(const rules_job *job, enum wire_need_kind kind) {
@@ -42,4 +44,25 @@ uint64_t lib_check_duration(lua_State *L, int arg, uint64_t none_ms) {
 
 bool lib_is_trial(const rules_job *job) {
     return job->eval->u.eval.dry_run || (job->at && job->at->wire->dry_run);
+}
+
+void lib_push_lower(lua_State *L, const char *s) {
+    luaL_Buffer buffer;
+    size_t len = strlen(s);
+    char *out = luaL_buffinitsize(L, &buffer, len);
+
+    for (size_t i = 0; i < len; i++) {
+        out[i] = g_ascii_tolower(s[i]);
+    }
+    luaL_pushresultsize(&buffer, len);
+}
+
+int lib_raise(lua_State *L, const char *prefix, struct vm_error *err) {
+    if (err->file) {
+        lua_pushfstring(L, "%s%s:%d: %s", prefix, err->file, (int)err->line, err->text);
+    } else {
+        lua_pushfstring(L, "%s%s", prefix, err->text);
+    }
+    vm_error_clear(err);
+    return lua_error(L);
 }

@@ -1,5 +1,7 @@
 #include "vm_state_priv.h"
 
+#include "lib_priv.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
@@ -176,18 +178,6 @@ static const char *push_module_path(lua_State *L, const char *name) {
     return lua_tostring(L, -1);
 }
 
-/* Raises err as it is, with its place, after moving it to L's stack. */
-static int raise_error(lua_State *L, struct vm_error *err) {
-    if (err->file) {
-        lua_pushfstring(L, "%s:%d: %s", err->file, (int)err->line, err->text);
-    } else {
-        lua_pushstring(L, err->text);
-    }
-    vm_error_clear(err);
-    vm_check_blown(L);
-    return lua_error(L);
-}
-
 static int load_module(lua_State *L, const char *relative, int loaded) {
     struct vm_error err = {0};
     char *why = NULL;
@@ -205,7 +195,8 @@ static int load_module(lua_State *L, const char *relative, int loaded) {
     if (!ok) {
         lua_pushnil(L);
         lua_setfield(L, loaded, relative);
-        return raise_error(L, &err);
+        vm_check_blown(L);
+        return lib_raise(L, "", &err);
     }
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);

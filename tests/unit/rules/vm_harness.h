@@ -3,6 +3,7 @@
 #define TESTS_RULES_VM_HARNESS_H
 
 #include "src/rules/lib_priv.h"
+#include "tests/unit/rules/job_standins.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>
