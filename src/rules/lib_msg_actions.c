@@ -208,7 +208,6 @@ static int run_post(lua_State *L, int status, lua_KContext ctx) {
     struct vm_error err = {0};
     wire_bytes body;
 
-    msg_check_fetched(L, job);
     switch (payload_run(post->payload, &body, &err)) {
     case PAYLOAD_NEED:
         return vm_wait(L, "the message for a webhook", 0, run_post);

@@ -13,6 +13,7 @@ struct payload {
     char *event_id;
     char *extra;
     struct vm_thread *thread; /* of the webhook's own function */
+    bool asked; /* for the message's own data */
     enum cut cut;
     size_t text_max;
 };
@@ -416,7 +417,7 @@ static void cut_more(struct payload *payload, size_t size) {
     }
 }
 
-static enum payload_status need_mail(const struct payload *payload, mail_need *need) {
+static enum payload_status need_mail(struct payload *payload, mail_need *need) {
     rules_job *job = payload->request.job;
     uint64_t size = job->eval->u.eval.size;
 
@@ -424,10 +425,17 @@ static enum payload_status need_mail(const struct payload *payload, mail_need *n
         *need = (mail_need){.kind = MAIL_NEED_RAW, .limit = size};
     }
     job->need = job_need_mail(job, need);
+    payload->asked = true;
     return PAYLOAD_NEED;
 }
 
 static enum payload_status run_standard(struct payload *payload, wire_bytes *body_out, struct vm_error *err_out) {
+    const wire_message *answer = payload->request.job->answer;
+
+    if (payload->asked && answer && answer->u.answer.failure) {
+        err_out->text = g_strdup_printf("the message could not be fetched: %s", answer->u.answer.failure);
+        return PAYLOAD_ERROR;
+    }
     while (payload->cut < CUT_ALL) {
         mail_need need;
         size_t size;
