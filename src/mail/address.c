@@ -45,7 +45,7 @@ static const char *keep_utf8(struct reader *r, const char *s, size_t len) {
     const char *kept;
 
     charset_append(clean, NULL, s, len);
-    kept = arena_strndup(r->a, clean->str, clean->len);
+    kept = mail_arena_strndup(r->a, clean->str, clean->len);
     g_string_free(clean, TRUE);
     return kept;
 }
@@ -91,7 +91,7 @@ static char *read_name(struct reader *r, GString *raw) {
         }
     }
     decoded[n] = '\0';
-    char *kept = arena_strdup(r->a, decoded);
+    char *kept = mail_arena_strdup(r->a, decoded);
     g_free(decoded);
     return kept;
 }
@@ -110,7 +110,7 @@ static void add(struct reader *r, GString *name, const char *spec) {
     address.domain = keep_utf8(r, normal, strlen(normal));
     if (*address.domain) {
         char *whole = g_strconcat(address.local, "@", address.domain, NULL);
-        address.address = arena_strdup(r->a, whole);
+        address.address = mail_arena_strdup(r->a, whole);
         g_free(whole);
     } else {
         address.address = address.local;

@@ -11,20 +11,20 @@ struct arena_block {
     max_align_t data[];
 };
 
-void arena_init(arena *a) {
+void mail_arena_init(arena *a) {
     memset(a, 0, sizeof *a);
 }
 
-void arena_release(arena *a) {
+void mail_arena_release(arena *a) {
     while (a->blocks) {
         struct arena_block *older = a->blocks->older;
         g_free(a->blocks);
         a->blocks = older;
     }
-    arena_init(a);
+    mail_arena_init(a);
 }
 
-char *arena_open(arena *a, size_t size) {
+char *mail_arena_open(arena *a, size_t size) {
     if ((size_t)(a->end - a->next) < size) {
         size_t room = MAX(size + ALIGN, BLOCK_SIZE);
         struct arena_block *block = g_malloc(sizeof *block + room);
@@ -36,29 +36,29 @@ char *arena_open(arena *a, size_t size) {
     return a->next;
 }
 
-void arena_close(arena *a, size_t used) {
+void mail_arena_close(arena *a, size_t used) {
     size_t rounded = (used + ALIGN - 1) / ALIGN * ALIGN;
 
     a->next += MIN(rounded, (size_t)(a->end - a->next));
 }
 
-void *arena_alloc(arena *a, size_t size) {
-    void *p = arena_open(a, size);
+void *mail_arena_alloc(arena *a, size_t size) {
+    void *p = mail_arena_open(a, size);
 
     memset(p, 0, size);
-    arena_close(a, size);
+    mail_arena_close(a, size);
     return p;
 }
 
-char *arena_strndup(arena *a, const char *s, size_t len) {
-    char *copy = arena_open(a, len + 1);
+char *mail_arena_strndup(arena *a, const char *s, size_t len) {
+    char *copy = mail_arena_open(a, len + 1);
 
     memcpy(copy, s, len);
     copy[len] = '\0';
-    arena_close(a, len + 1);
+    mail_arena_close(a, len + 1);
     return copy;
 }
 
-char *arena_strdup(arena *a, const char *s) {
-    return s ? arena_strndup(a, s, strlen(s)) : NULL;
+char *mail_arena_strdup(arena *a, const char *s) {
+    return s ? mail_arena_strndup(a, s, strlen(s)) : NULL;
 }

@@ -11,13 +11,13 @@ typedef struct arena {
     char *next, *end;
 } arena;
 
-void arena_init(arena *a);
-void arena_release(arena *a);
-void *arena_alloc(arena *a, size_t size);                    /* zeroed, aligned for any type */
-char *arena_strndup(arena *a, const char *s, size_t len);    /* adds a NUL */
-char *arena_strdup(arena *a, const char *s);                 /* NULL for NULL */
-/* Room for at most size bytes; arena_close keeps the used ones. Nothing else is allocated in between. */
-char *arena_open(arena *a, size_t size);
-void arena_close(arena *a, size_t used);
+void mail_arena_init(arena *a);
+void mail_arena_release(arena *a);
+void *mail_arena_alloc(arena *a, size_t size);                    /* zeroed, aligned for any type */
+char *mail_arena_strndup(arena *a, const char *s, size_t len);    /* adds a NUL */
+char *mail_arena_strdup(arena *a, const char *s);                 /* NULL for NULL */
+/* Room for at most size bytes; mail_arena_close keeps the used ones. Nothing else is allocated in between. */
+char *mail_arena_open(arena *a, size_t size);
+void mail_arena_close(arena *a, size_t used);
 
 #endif

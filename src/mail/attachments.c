@@ -31,7 +31,7 @@ static const char *tidy_file_name(mail_view *view, const char *name) {
     if (strcmp(clean->str, ".") == 0 || strcmp(clean->str, "..") == 0) {
         *clean->str = '\0';
     }
-    const char *kept = arena_strdup(&view->memory, clean->str);
+    const char *kept = mail_arena_strdup(&view->memory, clean->str);
     g_string_free(clean, TRUE);
     return kept;
 }
@@ -84,7 +84,7 @@ static void describe(mail_view *view, const struct part *part, mail_attachment *
 
     out->section = part->pub.section;
     out->filename = file_name(view, &part->pub);
-    out->type = arena_strdup(&view->memory, type);
+    out->type = mail_arena_strdup(&view->memory, type);
     out->disposition = part->pub.disposition;
     out->content_id = part->pub.id;
     out->is_inline = strcmp(part->pub.disposition, "inline") == 0 || (related && *part->pub.id);
@@ -94,8 +94,8 @@ static void describe(mail_view *view, const struct part *part, mail_attachment *
 
 static void list_attachments(mail_view *view) {
     const struct tree *tree = &view->tree;
-    mail_attachment *list = arena_alloc(&view->memory, tree->count * sizeof *list);
-    size_t *parts = arena_alloc(&view->memory, tree->count * sizeof *parts), n = 0;
+    mail_attachment *list = mail_arena_alloc(&view->memory, tree->count * sizeof *list);
+    size_t *parts = mail_arena_alloc(&view->memory, tree->count * sizeof *parts), n = 0;
 
     for (size_t i = 0; i < tree->count;) {
         const struct part *part = &tree->parts[i];
@@ -108,7 +108,7 @@ static void list_attachments(mail_view *view) {
     view->attachments = list;
     view->attachment_parts = parts;
     view->attachment_count = n;
-    view->contents = arena_alloc(&view->memory, (n + 1) * sizeof *view->contents);
+    view->contents = mail_arena_alloc(&view->memory, (n + 1) * sizeof *view->contents);
 }
 
 enum mail_status mail_view_attachments(mail_view *view, const mail_attachment **list_out, size_t *count_out,

@@ -325,10 +325,10 @@ static bool have_bodies(mail_view *view, const GArray *chosen, mail_need *need_o
 }
 
 static const mail_text *keep_text(mail_view *view, mail_text *text, GString *content) {
-    mail_text *kept = arena_alloc(&view->memory, sizeof *kept);
+    mail_text *kept = mail_arena_alloc(&view->memory, sizeof *kept);
 
     *kept = *text;
-    kept->text = arena_strndup(&view->memory, content->str, content->len);
+    kept->text = mail_arena_strndup(&view->memory, content->str, content->len);
     kept->len = content->len;
     return kept;
 }

@@ -290,7 +290,7 @@ static void find_reasons(mail_view *view, unsigned bit, GPtrArray *reasons) {
             const char *value = field_decoded(view, field);
             if (holds(view, row, value) && (!(row->classes & IF_SYSTEM) || from_system(view))) {
                 char *text = reason(row, value);
-                g_ptr_array_add(reasons, arena_strdup(&view->memory, text));
+                g_ptr_array_add(reasons, mail_arena_strdup(&view->memory, text));
                 g_free(text);
                 media_found = media_found || row->test == MEDIA;
                 break; /* one occurrence is enough */
@@ -314,7 +314,7 @@ enum mail_status mail_view_class(mail_view *view, enum mail_query which, mail_st
     if (!cache->done) {
         GPtrArray *reasons = g_ptr_array_new();
         find_reasons(view, 1u << (which - MAIL_IS_AUTO), reasons);
-        const char **items = arena_alloc(&view->memory, (reasons->len + 1) * sizeof *items);
+        const char **items = mail_arena_alloc(&view->memory, (reasons->len + 1) * sizeof *items);
         for (guint i = 0; i < reasons->len; i++) {
             items[i] = g_ptr_array_index(reasons, i);
         }

@@ -48,7 +48,7 @@ static void read_addresses(mail_view *view, enum mail_query which, struct addres
     if (which == MAIL_RECIPIENT) {
         keep_distinct(list);
     }
-    kept = arena_alloc(&view->memory, (list->len + 1) * sizeof *kept);
+    kept = mail_arena_alloc(&view->memory, (list->len + 1) * sizeof *kept);
     if (list->len) {
         memcpy(kept, list->data, list->len * sizeof *kept);
     }
@@ -113,7 +113,7 @@ enum mail_status mail_view_date(mail_view *view, mail_date *date_out, mail_need 
 #define IDS_MAX 1000 /* of one field */
 
 static const char *keep_id(mail_view *view, const char *start, const char *end) {
-    char *id = arena_open(&view->memory, (size_t)(end - start) + 1);
+    char *id = mail_arena_open(&view->memory, (size_t)(end - start) + 1);
     size_t n = 0;
 
     for (const char *p = start; p < end; p++) {
@@ -122,7 +122,7 @@ static const char *keep_id(mail_view *view, const char *start, const char *end) 
         }
     }
     id[n] = '\0';
-    arena_close(&view->memory, n + 1);
+    mail_arena_close(&view->memory, n + 1);
     return n ? id : NULL;
 }
 
@@ -177,7 +177,7 @@ enum mail_status mail_view_references(mail_view *view, mail_strings *values_out,
     }
     value = view_field_unfolded(view, first_name(MAIL_REFERENCES));
     n = value ? read_ids(view, value, ids, IDS_MAX) : 0;
-    items = arena_alloc(&view->memory, (n + 1) * sizeof *items);
+    items = mail_arena_alloc(&view->memory, (n + 1) * sizeof *items);
     memcpy(items, ids, n * sizeof *items);
     *values_out = (mail_strings){items, n};
     return n ? MAIL_OK : MAIL_ABSENT;
@@ -214,7 +214,7 @@ enum mail_status mail_view_list_id(mail_view *view, const char **value_out, mail
     open = strrchr(value, '<');
     close = open ? strchr(open, '>') : NULL;
     lower = close ? g_utf8_strdown(open + 1, close - open - 1) : g_utf8_strdown(value, -1);
-    *value_out = arena_strdup(&view->memory, g_strstrip(lower));
+    *value_out = mail_arena_strdup(&view->memory, g_strstrip(lower));
     g_free(lower);
     return **value_out ? MAIL_OK : MAIL_ABSENT;
 }

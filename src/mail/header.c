@@ -78,7 +78,7 @@ bool field_is(const struct field *field, const char *name) {
 }
 
 static const char *unfold(arena *a, const char *raw, size_t len) {
-    char *out = arena_open(a, len + 1);
+    char *out = mail_arena_open(a, len + 1);
     size_t n = 0;
 
     for (size_t i = 0; i < len; i++) {
@@ -92,7 +92,7 @@ static const char *unfold(arena *a, const char *raw, size_t len) {
         n--;
     }
     out[n] = '\0';
-    arena_close(a, n + 1);
+    mail_arena_close(a, n + 1);
     return out;
 }
 
@@ -119,7 +119,7 @@ const char *field_decoded(mail_view *view, struct field *field) {
         field->decoded = unfolded;
     } else if (!field->decoded) {
         char *decoded = charset_decode_header(unfolded, strlen(unfolded));
-        field->decoded = arena_strdup(&view->memory, decoded);
+        field->decoded = mail_arena_strdup(&view->memory, decoded);
         g_free(decoded);
     }
     return field->decoded;
@@ -185,12 +185,12 @@ void mail_view_set_fields(mail_view *view, const char *bytes, size_t len, const 
     fresh = g_ptr_array_new();
     for (; *names; names++) {
         if (!is_covered(view, *names)) {
-            g_ptr_array_add(fresh, arena_strdup(&view->memory, *names));
+            g_ptr_array_add(fresh, mail_arena_strdup(&view->memory, *names));
         }
     }
     g_ptr_array_add(fresh, NULL);
     len = cut_header(view, len);
-    add_fields(view, arena_strndup(&view->memory, bytes, len), len, (const char *const *)fresh->pdata);
+    add_fields(view, mail_arena_strndup(&view->memory, bytes, len), len, (const char *const *)fresh->pdata);
     for (guint i = 0; i + 1 < fresh->len; i++) {
         g_ptr_array_add(view->covered, g_ptr_array_index(fresh, i));
     }
@@ -210,7 +210,7 @@ static void set_whole(mail_view *view, const char *bytes, size_t len) {
 void mail_view_set_header(mail_view *view, const char *bytes, size_t len) {
     if (!view->raw) {
         len = MIN(len, view->limits->header + 1);
-        set_whole(view, arena_strndup(&view->memory, bytes, len), len);
+        set_whole(view, mail_arena_strndup(&view->memory, bytes, len), len);
     }
 }
 
@@ -238,7 +238,7 @@ bool view_covers(mail_view *view, const char *const *names, mail_need *need_out)
     g_ptr_array_set_size(view->need_names, 0);
     for (; *names; names++) {
         if (!is_covered(view, *names)) {
-            g_ptr_array_add(view->need_names, arena_strdup(&view->memory, *names));
+            g_ptr_array_add(view->need_names, mail_arena_strdup(&view->memory, *names));
         }
     }
     if (!view->need_names->len) {
@@ -275,7 +275,7 @@ const char *view_field_decoded(mail_view *view, const char *name) {
 }
 
 static mail_strings *collect(mail_view *view, const char *name, bool raw) {
-    mail_strings *strings = arena_alloc(&view->memory, sizeof *strings);
+    mail_strings *strings = mail_arena_alloc(&view->memory, sizeof *strings);
     struct field *field;
     const char **items;
     size_t at = 0, n = 0;
@@ -283,7 +283,7 @@ static mail_strings *collect(mail_view *view, const char *name, bool raw) {
     while (view_field(view, name, &at)) {
         n++;
     }
-    items = arena_alloc(&view->memory, (n + 1) * sizeof *items);
+    items = mail_arena_alloc(&view->memory, (n + 1) * sizeof *items);
     at = 0;
     while ((field = view_field(view, name, &at))) {
         items[strings->count++] = raw ? field_unfolded(view, field) : field_decoded(view, field);
@@ -309,7 +309,7 @@ static enum mail_status header_values(mail_view *view, const char *name, bool ra
     if (!strings) {
         strings = collect(view, name, raw);
         if (strlen(name) + 2 < sizeof key) {
-            g_hash_table_insert(view->values, arena_strdup(&view->memory, key), strings);
+            g_hash_table_insert(view->values, mail_arena_strdup(&view->memory, key), strings);
         }
     }
     *out = *strings;
@@ -345,10 +345,10 @@ enum mail_status mail_view_headers(mail_view *view, const mail_header_field **fi
         return view_need(need_out, MAIL_NEED_HEADER);
     }
     if (!view->all_fields) {
-        list = arena_alloc(&view->memory, (view->fields->len + 1) * sizeof *list);
+        list = mail_arena_alloc(&view->memory, (view->fields->len + 1) * sizeof *list);
         for (guint i = 0; i < view->fields->len; i++) {
             struct field *field = &g_array_index(view->fields, struct field, i);
-            list[i].name = arena_strndup(&view->memory, field->name, field->name_len);
+            list[i].name = mail_arena_strndup(&view->memory, field->name, field->name_len);
             list[i].value = field_decoded(view, field);
         }
         view->all_fields = list;

@@ -38,7 +38,7 @@ static const char *skip_filling(const char *p) {
 
 static char *read_head(arena *a, const char **at) {
     const char *p = *at;
-    char *head = arena_open(a, strlen(p) + 1);
+    char *head = mail_arena_open(a, strlen(p) + 1);
     size_t n = 0;
 
     while (*p && *p != ';') {
@@ -58,14 +58,14 @@ static char *read_head(arena *a, const char **at) {
         head[n++] = g_ascii_tolower(*p++);
     }
     head[n] = '\0';
-    arena_close(a, n + 1);
+    mail_arena_close(a, n + 1);
     *at = p;
     return head;
 }
 
 static char *read_quoted(arena *a, const char **at) {
     const char *p = *at + 1;
-    char *value = arena_open(a, strlen(p) + 1);
+    char *value = mail_arena_open(a, strlen(p) + 1);
     size_t n = 0;
 
     while (*p && *p != '"') {
@@ -75,7 +75,7 @@ static char *read_quoted(arena *a, const char **at) {
         value[n++] = *p++;
     }
     value[n] = '\0';
-    arena_close(a, n + 1);
+    mail_arena_close(a, n + 1);
     *at = p + (*p == '"');
     return value;
 }
@@ -98,7 +98,7 @@ static char *read_bare(arena *a, const char **at, bool file_name) {
         }
     }
     *at = p;
-    return arena_strndup(a, start, (size_t)(end - start));
+    return mail_arena_strndup(a, start, (size_t)(end - start));
 }
 
 static bool read_param(arena *a, const char **at, mail_param *out) {
@@ -113,7 +113,7 @@ static bool read_param(arena *a, const char **at, mail_param *out) {
     }
     for (end = p; end > start && g_ascii_isspace(end[-1]); end--) {
     }
-    char *name = arena_strndup(a, start, (size_t)(end - start));
+    char *name = mail_arena_strndup(a, start, (size_t)(end - start));
     for (char *c = name; *c; c++) {
         *c = g_ascii_tolower(*c);
     }
@@ -138,7 +138,7 @@ void params_parse(arena *a, const char *value, struct params *out) {
             out->count++;
         }
     }
-    out->list = arena_alloc(a, (out->count + 1) * sizeof *out->list);
+    out->list = mail_arena_alloc(a, (out->count + 1) * sizeof *out->list);
     memcpy(out->list, list, out->count * sizeof *out->list);
 }
 
@@ -235,7 +235,7 @@ const char *params_get(arena *a, const mail_param *list, size_t count, const cha
         charset_append(text, charset, bytes->str, bytes->len);
         value = strstr(text->str, "=?") ? charset_decode_header(text->str, text->len) : g_strdup(text->str);
     }
-    const char *kept = arena_strdup(a, value);
+    const char *kept = mail_arena_strdup(a, value);
     g_free(value);
     g_string_free(bytes, TRUE);
     g_string_free(text, TRUE);

@@ -202,7 +202,7 @@ static void name_sections(mail_view *view, struct tree *tree) {
             size_t n = strlen(prefix) - (g_str_has_suffix(prefix, ".TEXT") ? 5 : 0);
             name = g_strdup_printf("%.*s%s%u", (int)n, prefix, n ? "." : "", ++children[part->parent]);
         }
-        part->pub.section = arena_strdup(&view->memory, name);
+        part->pub.section = mail_arena_strdup(&view->memory, name);
         g_free(name);
     }
 }
@@ -229,7 +229,7 @@ void split_message(mail_view *view, const char *bytes, size_t len) {
     }
     close_parts(&s, -1, s.end, view->raw_truncated);
     *tree = (struct tree){.count = s.parts->len, .from_raw = true};
-    tree->parts = arena_alloc(&view->memory, tree->count * sizeof *tree->parts);
+    tree->parts = mail_arena_alloc(&view->memory, tree->count * sizeof *tree->parts);
     memcpy(tree->parts, s.parts->data, tree->count * sizeof *tree->parts);
     g_array_free(s.parts, TRUE);
     name_sections(view, tree);

@@ -20,7 +20,7 @@ size_t tree_skip(const struct tree *tree, size_t i) {
 }
 
 static const char *lower(arena *a, const char *s) {
-    char *copy = arena_strdup(a, s ? s : "");
+    char *copy = mail_arena_strdup(a, s ? s : "");
 
     for (char *p = copy; *p; p++) {
         *p = g_ascii_tolower(*p);
@@ -71,7 +71,7 @@ static const char *bare_id(mail_view *view, const char *value) {
         return "";
     }
     value += strspn(value, "< \t");
-    return arena_strndup(&view->memory, value, strcspn(value, "> \t"));
+    return mail_arena_strndup(&view->memory, value, strcspn(value, "> \t"));
 }
 
 /* values: content type, transfer encoding, disposition, id; each NULL if there is no such field. */
@@ -112,10 +112,10 @@ static const mail_param *copy_params(arena *a, const mail_param *params, size_t 
     mail_param *copy;
 
     *count = MIN(*count, 256);
-    copy = arena_alloc(a, (*count + 1) * sizeof *copy);
+    copy = mail_arena_alloc(a, (*count + 1) * sizeof *copy);
     for (size_t i = 0; i < *count; i++) {
         copy[i].name = lower(a, params[i].name);
-        copy[i].value = arena_strdup(a, params[i].value ? params[i].value : "");
+        copy[i].value = mail_arena_strdup(a, params[i].value ? params[i].value : "");
     }
     return copy;
 }
@@ -125,7 +125,7 @@ static void copy_part(mail_view *view, struct part *part, const mail_part *from)
     mail_part *to = &part->pub;
 
     *to = *from;
-    to->section = arena_strdup(a, from->section ? from->section : "");
+    to->section = mail_arena_strdup(a, from->section ? from->section : "");
     to->type = lower(a, from->type);
     to->subtype = lower(a, from->subtype);
     to->encoding = lower(a, from->encoding);
@@ -144,7 +144,7 @@ void mail_view_set_structure(mail_view *view, const mail_part *parts, size_t cou
     if (view->raw || !count) {
         return;
     }
-    tree->parts = arena_alloc(&view->memory, MIN(count, LIMIT_MIME_PARTS) * sizeof *tree->parts);
+    tree->parts = mail_arena_alloc(&view->memory, MIN(count, LIMIT_MIME_PARTS) * sizeof *tree->parts);
     tree->from_raw = false;
     for (size_t i = 0; i < count; i++) {
         struct part *part = &tree->parts[n];
@@ -214,7 +214,7 @@ enum mail_status mail_view_parts(mail_view *view, const mail_part **parts_out, s
         return MAIL_NEED;
     }
     if (!view->public_parts) {
-        list = arena_alloc(&view->memory, view->tree.count * sizeof *list);
+        list = mail_arena_alloc(&view->memory, view->tree.count * sizeof *list);
         for (size_t i = 0; i < view->tree.count; i++) {
             list[i] = view->tree.parts[i].pub;
         }
@@ -249,7 +249,7 @@ enum mail_status mail_view_structure(mail_view *view, const char **summary_out, 
     while (depth--) {
         g_string_append_c(out, ')');
     }
-    *summary_out = arena_strndup(&view->memory, out->str, out->len);
+    *summary_out = mail_arena_strndup(&view->memory, out->str, out->len);
     g_string_free(out, TRUE);
     return MAIL_OK;
 }

@@ -6,7 +6,7 @@ mail_view *mail_view_new(const struct limits *limits) {
     mail_view *view = g_new0(mail_view, 1);
 
     view->limits = limits;
-    arena_init(&view->memory);
+    mail_arena_init(&view->memory);
     view->fields = g_array_new(FALSE, FALSE, sizeof(struct field));
     view->covered = g_ptr_array_new();
     view->need_names = g_ptr_array_new();
@@ -23,7 +23,7 @@ void mail_view_free(mail_view *view) {
     g_ptr_array_free(view->need_names, TRUE);
     g_ptr_array_free(view->kept, TRUE);
     g_clear_pointer(&view->values, g_hash_table_destroy);
-    arena_release(&view->memory);
+    mail_arena_release(&view->memory);
     g_free(view);
 }
 
@@ -54,17 +54,17 @@ static const char *const *copy_list(arena *a, const char *const *list) {
     while (list[n]) {
         n++;
     }
-    copy = arena_alloc(a, (n + 1) * sizeof *copy);
+    copy = mail_arena_alloc(a, (n + 1) * sizeof *copy);
     for (size_t i = 0; i < n; i++) {
-        copy[i] = arena_strdup(a, list[i]);
+        copy[i] = mail_arena_strdup(a, list[i]);
     }
     return copy;
 }
 
 void mail_view_set_meta(mail_view *view, const mail_meta *meta) {
     view->meta = *meta;
-    view->meta.account = arena_strdup(&view->memory, meta->account);
-    view->meta.folder = arena_strdup(&view->memory, meta->folder);
+    view->meta.account = mail_arena_strdup(&view->memory, meta->account);
+    view->meta.folder = mail_arena_strdup(&view->memory, meta->folder);
     if (meta->flags) {
         view->meta.flags = copy_list(&view->memory, meta->flags);
     }
