@@ -10,7 +10,7 @@ static void make(session *s, request *q, imap_command *command, error *err) {
 }
 
 static void refuse(session *s, const session_call *call, error *err) {
-    make(s, request_new(&request_plain, call), NULL, err);
+    make(s, session_request_new(&request_plain, call), NULL, err);
 }
 
 static bool lacks(session *s, enum imap_capability cap, const session_call *call) {
@@ -36,7 +36,7 @@ static error *check_set(const imap_set *uids) {
 }
 
 static request *on_uids(const request_type *type, const imap_set *uids, const session_call *call) {
-    request *q = request_new(type, call);
+    request *q = session_request_new(type, call);
 
     imap_set_add_ranges(&q->asked, (imap_ranges){uids->ranges, uids->count});
     return q;
@@ -46,11 +46,11 @@ static request *on_uids(const request_type *type, const imap_set *uids, const se
 
 void session_select(session *s, const char *name, bool read_only, const imap_select_options *options,
                     const session_call *call) {
-    request *q = request_new(&request_select, call);
+    request *q = session_request_new(&request_select, call);
     imap_command *command = NULL;
     error *err;
 
-    q->folder = folder_new(name);
+    q->folder = selected_new(name);
     q->folder->pub.read_only = read_only;
     s->generations++;
     err = read_only ? imap_command_examine(&s->writer, name, options, &command)
@@ -67,12 +67,12 @@ void session_unselect(session *s, const session_call *call) {
     }
     s->generations++;
     err = imap_command_unselect(&s->writer, &command);
-    make(s, request_new(&request_unselect, call), command, err);
+    make(s, session_request_new(&request_unselect, call), command, err);
 }
 
 void session_list(session *s, const char *reference, const char *pattern, const imap_list_options *options,
                   const session_call *call) {
-    request *q = request_new(&request_list, call);
+    request *q = session_request_new(&request_list, call);
     imap_command *command = NULL;
     error *err = imap_command_list(&s->writer, reference, pattern, options, &command);
 
@@ -81,7 +81,7 @@ void session_list(session *s, const char *reference, const char *pattern, const 
 }
 
 void session_status(session *s, const char *name, uint32_t items, const session_call *call) {
-    request *q = request_new(&request_status, call);
+    request *q = session_request_new(&request_status, call);
     imap_command *command = NULL;
     error *err = imap_command_status(&s->writer, name, items, &command);
 
@@ -94,14 +94,14 @@ void session_create(session *s, const char *name, uint32_t special_use, const se
     imap_command *command = NULL;
     error *err = imap_command_create(&s->writer, name, use, &command);
 
-    make(s, request_new(&request_plain, call), command, err);
+    make(s, session_request_new(&request_plain, call), command, err);
 }
 
 void session_subscribe(session *s, const char *name, const session_call *call) {
     imap_command *command = NULL;
     error *err = imap_command_subscribe(&s->writer, name, &command);
 
-    make(s, request_new(&request_plain, call), command, err);
+    make(s, session_request_new(&request_plain, call), command, err);
 }
 
 /* ---- messages ---- */
@@ -132,7 +132,7 @@ void session_fetch(session *s, const imap_set *uids, const imap_fetch_want *want
 }
 
 void session_fetch_from(session *s, uint32_t from, const imap_fetch_want *want, const session_call *call) {
-    request *q = request_new(&request_fetch, call);
+    request *q = session_request_new(&request_fetch, call);
     imap_command *command = NULL;
     error *err = imap_command_uid_fetch_from(&s->writer, from, want, &command);
 
@@ -216,7 +216,7 @@ void session_expunge(session *s, const session_call *call) {
         return;
     }
     err = imap_command_expunge(&s->writer, &command);
-    make(s, request_new(&request_expunge, call), command, err);
+    make(s, session_request_new(&request_expunge, call), command, err);
 }
 
 void session_search(session *s, const imap_search_want *want, const session_call *call) {
@@ -230,7 +230,7 @@ void session_search(session *s, const imap_search_want *want, const session_call
     if (!err) {
         err = imap_command_uid_search(&s->writer, &fitting, &command);
     }
-    make(s, request_new(&request_search, call), command, err);
+    make(s, session_request_new(&request_search, call), command, err);
 }
 
 void session_append(session *s, const imap_append *append, const session_call *call) {
@@ -244,7 +244,7 @@ void session_append(session *s, const imap_append *append, const session_call *c
     if (!err) {
         err = imap_command_append(&s->writer, append, &command);
     }
-    make(s, request_new(&request_append, call), command, err);
+    make(s, session_request_new(&request_append, call), command, err);
 }
 
 /* ---- the rest ---- */
@@ -253,7 +253,7 @@ void session_noop(session *s, const session_call *call) {
     imap_command *command = NULL;
     error *err = imap_command_noop(&s->writer, &command);
 
-    make(s, request_new(&request_plain, call), command, err);
+    make(s, session_request_new(&request_plain, call), command, err);
 }
 
 void session_notify(session *s, const imap_notify *notify, const session_call *call) {
@@ -264,7 +264,7 @@ void session_notify(session *s, const imap_notify *notify, const session_call *c
         return;
     }
     err = notify ? imap_command_notify(&s->writer, notify, &command) : imap_command_notify_none(&s->writer, &command);
-    make(s, request_new(&request_plain, call), command, err);
+    make(s, session_request_new(&request_plain, call), command, err);
 }
 
 static bool changes_connection(const char *verb) {
@@ -275,7 +275,7 @@ static bool changes_connection(const char *verb) {
 }
 
 void session_run(session *s, imap_command *command, uint32_t data_kinds, const session_call *call) {
-    request *q = request_new(&request_other, call);
+    request *q = session_request_new(&request_other, call);
     error *err = NULL;
 
     q->data_kinds = data_kinds;

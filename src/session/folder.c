@@ -1,6 +1,6 @@
 #include "session_priv.h"
 
-folder *folder_new(const char *name) {
+folder *selected_new(const char *name) {
     folder *f = g_new0(folder, 1);
 
     f->name = g_strdup(name);
@@ -8,7 +8,7 @@ folder *folder_new(const char *name) {
     return f;
 }
 
-void folder_free(folder *f) {
+void selected_free(folder *f) {
     if (f) {
         g_free(f->name);
         g_strfreev(f->permanent);

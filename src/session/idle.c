@@ -47,7 +47,7 @@ static void set_off(session *s) {
 void idle_start(session *s) {
     imap_command *command = NULL;
     error *err = imap_command_idle(&s->writer, &command);
-    request *q = request_new(&request_idle, NULL);
+    request *q = session_request_new(&request_idle, NULL);
 
     s->idle = IDLE_ASKED;
     s->idling = q;

@@ -58,7 +58,7 @@ static void ask_capability(session *s, session_done_fn done) {
     error *err = imap_command_capability(&s->writer, &command);
 
     s->caps = (imap_capabilities){0};
-    request_queue(s, request_new(&request_capability, &call), command, err);
+    request_queue(s, session_request_new(&request_capability, &call), command, err);
 }
 
 static void read_capability(session *s, const char *words) {
@@ -206,7 +206,7 @@ static void send_login(session *s) {
         session_fail(s, error_set_scope(error_prefix(err, "login"), ERROR_CLASS_ACCOUNT, ERROR_RETRY_LATER));
         return;
     }
-    request_queue(s, request_new(m->name ? &request_login : &request_plain_login, &call), command, NULL);
+    request_queue(s, session_request_new(m->name ? &request_login : &request_plain_login, &call), command, NULL);
 }
 
 static void begin_login(session *s) {
@@ -316,7 +316,7 @@ static void set_up(session *s, const request_type *type, imap_command *command, 
     const session_call call = {.done = setup_answered, .user = s};
 
     s->setup_left++;
-    request_queue(s, request_new(type, &call), command, err);
+    request_queue(s, session_request_new(type, &call), command, err);
 }
 
 static void send_id(session *s) {

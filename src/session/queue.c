@@ -4,7 +4,7 @@
 
 /* ---- a request's life ---- */
 
-request *request_new(const request_type *type, const session_call *call) {
+request *session_request_new(const request_type *type, const session_call *call) {
     request *q = g_new0(request, 1);
 
     q->type = type;
@@ -31,7 +31,7 @@ void request_free(request *q) {
     if (q->pairs) {
         g_array_free(q->pairs, TRUE);
     }
-    folder_free(q->folder);
+    selected_free(q->folder);
     g_free(q);
 }
 

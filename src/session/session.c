@@ -29,7 +29,7 @@ static void destroy(session *s) {
     while ((q = g_queue_pop_head(&s->failed))) {
         request_free(q);
     }
-    folder_free(s->folder);
+    selected_free(s->folder);
     imap_parser_free(s->parser);
     secret_free(s->secret);
     error_free(s->failure);
@@ -336,7 +336,7 @@ static void log_out(session *s) {
     }
     session_go(s, SESSION_LOGOUT);
     err = imap_command_logout(&s->writer, &command);
-    request_queue(s, request_new(&request_plain, &call), command, err);
+    request_queue(s, session_request_new(&request_plain, &call), command, err);
     s->probe_until = session_now(s) + s->config.timeout_ms;
 }
 

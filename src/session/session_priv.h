@@ -163,7 +163,7 @@ static inline bool session_alive(const session *s) {
 }
 
 /* queue.c */
-request *request_new(const request_type *type, const session_call *call);
+request *session_request_new(const request_type *type, const session_call *call);
 void request_free(request *q);
 /* err, if any, is taken and becomes the request's refusal. */
 void request_queue(session *s, request *q, imap_command *command, error *err);
@@ -186,8 +186,8 @@ extern const request_type request_plain, request_select, request_unselect, reque
     request_move, request_expunge, request_search, request_list, request_status, request_append, request_other;
 
 /* folder.c */
-folder *folder_new(const char *name);
-void folder_free(folder *f);
+folder *selected_new(const char *name);
+void selected_free(folder *f);
 /* FLAGS, EXISTS, and the codes of untagged OKs; true if it was one of them. */
 bool folder_learn(folder *f, const imap_response *r);
 

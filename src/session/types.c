@@ -5,7 +5,7 @@
 /* ---- SELECT, EXAMINE, UNSELECT ---- */
 
 static void forget_folder(session *s) {
-    folder_free(s->folder);
+    selected_free(s->folder);
     s->folder = NULL;
     s->generation = 0;
 }
