@@ -52,7 +52,6 @@ void session_select(session *s, const char *name, bool read_only, const imap_sel
 
     q->folder = selected_new(name);
     q->folder->pub.read_only = read_only;
-    s->generations++;
     err = read_only ? imap_command_examine(&s->writer, name, options, &command)
                     : imap_command_select(&s->writer, name, options, &command);
     make(s, q, command, err);
@@ -65,7 +64,6 @@ void session_unselect(session *s, const session_call *call) {
     if (lacks(s, IMAP_CAP_UNSELECT, call)) {
         return;
     }
-    s->generations++;
     err = imap_command_unselect(&s->writer, &command);
     make(s, session_request_new(&request_unselect, call), command, err);
 }

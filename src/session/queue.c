@@ -109,6 +109,7 @@ void request_queue(session *s, request *q, imap_command *command, error *err) {
         refuse(s, q, err);
         return;
     }
+    s->generations += q->type->moves_on;
     q->generation = s->generations;
     if (q->call.urgent && !q->type->barrier) {
         insert_urgent(s, q);

@@ -102,8 +102,14 @@ void session_fail(session *s, error *err) {
         error_free(err);
         return;
     }
+    if (err && s->state == SESSION_LOGOUT) {
+        g_clear_pointer(&err, error_free); /* it was to end anyway */
+    }
     if (err) {
         log_debug(&s->log, "session ends: %s", err->text);
+        if (err->class_ < ERROR_CLASS_ACCOUNT) {
+            error_set_scope(err, ERROR_CLASS_ACCOUNT, ERROR_RETRY_LATER);
+        }
     }
     disconnect(s);
     s->closing = true;

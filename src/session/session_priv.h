@@ -35,6 +35,7 @@ typedef struct request_type {
     const char *name;
     bool barrier;     /* nothing else is in flight with it */
     bool in_folder;   /* needs the selected folder */
+    bool moves_on;    /* another folder, or none, is selected afterwards */
     uint32_t alone;   /* kinds of untagged data (1 << enum imap_kind) that could not be told from another's */
     /* An untagged response; true if it was for this request. */
     bool (*claim)(session *s, request *q, const imap_response *r);

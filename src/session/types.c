@@ -47,9 +47,8 @@ static void finish_select(session *s, request *q, const imap_response *r, sessio
 static void finish_unselect(session *s, request *q, const imap_response *r, session_result *result) {
     (void)q;
     (void)r;
-    if (!result->err) {
-        forget_folder(s);
-    }
+    (void)result;
+    forget_folder(s);
 }
 
 /* ---- FETCH, STORE ---- */
@@ -194,7 +193,10 @@ static bool claim_search(session *s, request *q, const imap_response *r) {
         return false;
     }
     q->got_any = true;
-    q->got_damaged = q->got_damaged || !found->valid;
+    q->got_damaged = q->got_damaged || !found->valid || q->got.count > LIMIT_IMAP_SET_RANGES;
+    if (q->got.count > LIMIT_IMAP_SET_RANGES) {
+        return true; /* answers without end */
+    }
     imap_set_add_ranges(&q->got, found->found);
     imap_set_add(&q->got, found->min);
     imap_set_add(&q->got, found->max);
@@ -265,8 +267,9 @@ static bool claim_other(session *s, request *q, const imap_response *r) {
 const request_type request_plain = {.name = "command"};
 const request_type request_other = {.name = "command", .claim = claim_other};
 const request_type request_select = {
-    .name = "SELECT", .barrier = true, .claim = claim_select, .finish = finish_select};
-const request_type request_unselect = {.name = "UNSELECT", .barrier = true, .finish = finish_unselect};
+    .name = "SELECT", .barrier = true, .moves_on = true, .claim = claim_select, .finish = finish_select};
+const request_type request_unselect = {
+    .name = "UNSELECT", .barrier = true, .moves_on = true, .finish = finish_unselect};
 const request_type request_fetch = {
     .name = "UID FETCH", .in_folder = true, .claim = claim_fetch, .finish = finish_fetch};
 const request_type request_store = {

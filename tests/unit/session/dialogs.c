@@ -361,6 +361,39 @@ static void do_append(run *r, char **words, const session_call *call) {
     session_append(r->session, &append, call);
 }
 
+/* store-since SET FLAG MODSEQ: where it has not changed since. */
+static void do_store_since(run *r, char **words, const session_call *call) {
+    const char *names[] = {words[2], NULL};
+    const imap_store store = {.how = IMAP_STORE_ADD, .names = names, .unchanged_since = strtoull(words[3], NULL, 10)};
+    g_auto(imap_set) set;
+
+    read_set(words[1], &set);
+    session_store(r->session, &set, &store, call);
+}
+
+static void do_plain(run *r, char **words, const session_call *call) {
+    if (strcmp(words[0], "expunge-all") == 0) {
+        session_expunge(r->session, call);
+    } else if (strcmp(words[0], "unselect") == 0) {
+        session_unselect(r->session, call);
+    } else if (strcmp(words[0], "notify-none") == 0) {
+        session_notify(r->session, NULL, call);
+    } else {
+        session_subscribe(r->session, words[1], call);
+    }
+}
+
+/* run: a LIST and a SELECT by hand. */
+static void do_run(run *r, char **words, const session_call *call) {
+    imap_command *command = NULL;
+    error *err = strcmp(words[1], "select") == 0
+                     ? imap_command_select(session_writer(r->session), "INBOX", NULL, &command)
+                     : imap_command_list(session_writer(r->session), "", words[1], NULL, &command);
+
+    assert_null(err);
+    session_run(r->session, command, 1u << IMAP_LIST, call);
+}
+
 static void do_noop(run *r, char **words, const session_call *call) {
     (void)words;
     session_noop(r->session, call);
@@ -399,8 +432,33 @@ static const struct {
     {"select", do_select}, {"examine", do_select}, {"fetch", do_fetch},   {"body", do_fetch},   {"flags", do_fetch},
     {"from", do_fetch},    {"copy", do_on_set},    {"move", do_on_set},   {"store", do_on_set}, {"expunge", do_on_set},
     {"search", do_search}, {"list", do_list},      {"status", do_status}, {"create", do_create}, {"append", do_append},
-    {"noop", do_noop},
+    {"noop", do_noop},     {"run", do_run},        {"unselect", do_plain}, {"subscribe", do_plain},
+    {"expunge-all", do_plain}, {"notify-none", do_plain}, {"store-since", do_store_since},
 };
+
+/* "urgent" and "if-uidvalidity N" may stand before a verb. */
+static void start(run *r, char **words) {
+    pending *p = g_new0(pending, 1);
+    session_call call = {.done = on_done, .data = on_piece, .user = p};
+
+    if (strcmp(words[0], "urgent") == 0) {
+        call.urgent = true;
+        words++;
+    } else if (strcmp(words[0], "if-uidvalidity") == 0) {
+        call.uidvalidity = (uint32_t)strtoul(words[1], NULL, 10);
+        words += 2;
+    }
+    p->run = r;
+    p->verb = g_strdup(words[0]);
+    r->pending++;
+    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++) {
+        if (strcmp(verbs[i].verb, words[0]) == 0) {
+            verbs[i].run(r, words, &call);
+            return;
+        }
+    }
+    fail_msg("no such task: %s", words[0]);
+}
 
 static void do_task(run *r, const char *text) {
     g_auto(GStrv) words = g_strsplit(text, " ", -1);
@@ -417,18 +475,7 @@ static void do_task(run *r, const char *text) {
     if (do_at_once(r, words)) {
         return;
     }
-    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++) {
-        if (strcmp(verbs[i].verb, words[0]) == 0) {
-            pending *p = g_new0(pending, 1);
-            const session_call call = {.done = on_done, .data = on_piece, .user = p};
-            p->run = r;
-            p->verb = g_strdup(words[0]);
-            r->pending++;
-            verbs[i].run(r, words, &call);
-            return;
-        }
-    }
-    fail_msg("no such task: %s", text);
+    start(r, words);
 }
 
 /* The next line of tasks; those that wait for nothing are followed by the line after. */
