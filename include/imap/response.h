@@ -297,7 +297,8 @@ typedef struct imap_response {
     imap_code code;
     imap_str text;      /* for people: not trusted, escape before showing */
     const char *reason; /* UNKNOWN: NULL for a name not known, else what was wrong (static) */
-    imap_str raw;       /* UNKNOWN, QUOTA, QUOTAROOT: from the first word after "* " to the end of its line */
+    imap_str raw;       /* QUOTA, QUOTAROOT: the line after "* ". UNKNOWN: its words before the first list or string, so
+                           nothing of a message; not trusted, escape before showing */
     union {
         imap_capabilities caps;
         imap_flags flags;

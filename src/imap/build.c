@@ -246,11 +246,16 @@ void put_atom(build *b, const char *atom) {
     put_text(b, atom);
 }
 
-void put_wait(build *b) {
+static void end_segment(build *b) {
     add(b, "\r\n", 2);
     if (!b->fault) {
         g_array_append_val(b->ends, b->len);
     }
+}
+
+void put_wait(build *b) {
+    end_segment(b);
+    g_string_append_c(b->shown, ' ');
 }
 
 static void add_literal(build *b, imap_str bytes) {
@@ -262,7 +267,7 @@ static void add_literal(build *b, imap_str bytes) {
     if (now) {
         add(b, "\r\n", 2);
     } else {
-        put_wait(b);
+        end_segment(b);
     }
     add(b, bytes.data, bytes.len);
 }

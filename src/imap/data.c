@@ -129,6 +129,9 @@ bool parse_list(lexer *lex, imap_response *out) {
         list->attrs |= attribute(attrs.all.at[i]);
     }
     lex_blanks(lex);
+    if (lex->at < lex->end && !lex_is(lex, '(')) { /* a name with blanks and without quotes: which one is meant? */
+        return lex_fail(lex, "words after the name");
+    }
     parse_list_more(lex, list);
     return true;
 }

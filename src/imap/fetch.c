@@ -24,6 +24,19 @@ static bool item_number(lexer *lex, uint64_t min, uint64_t max, uint64_t *out) {
     return lex_number(lex, min, max, out);
 }
 
+/* A list where none is wanted, NIL, or nothing. */
+static bool skip_list(lexer *lex) {
+    return lex_nil(lex) || !lex_is(lex, '(') || lex_skip(lex);
+}
+
+/* The first of a kind counts: a response that repeats one over and over may not take memory for each. */
+static bool repeated(fetching *f, uint32_t have) {
+    bool was = f->out->have & have;
+
+    f->out->have |= have;
+    return was;
+}
+
 static bool item_uid(lexer *lex, fetching *f) {
     uint64_t n;
 
@@ -72,18 +85,16 @@ static bool item_gm_thrid(lexer *lex, fetching *f) {
 }
 
 static bool item_flags(lexer *lex, fetching *f) {
-    if (!lex_is(lex, '(')) {
-        return true;
+    if (!lex_is(lex, '(') || repeated(f, IMAP_HAVE_FLAGS)) {
+        return skip_list(lex);
     }
-    f->out->have |= IMAP_HAVE_FLAGS;
     return lex_flags(lex, &f->out->flags);
 }
 
 static bool item_gm_labels(lexer *lex, fetching *f) {
-    if (!lex_is(lex, '(')) {
-        return true;
+    if (!lex_is(lex, '(') || repeated(f, IMAP_HAVE_GM_LABELS)) {
+        return skip_list(lex);
     }
-    f->out->have |= IMAP_HAVE_GM_LABELS;
     return lex_strings(lex, &f->out->gm_labels);
 }
 
@@ -144,8 +155,7 @@ static bool item_envelope(lexer *lex, fetching *f) {
     const char *start = lex->at;
 
     if (!lex_is(lex, '(')) {
-        lex_nil(lex);
-        return true;
+        return skip_list(lex);
     }
     if (!lex_skip(lex)) {
         return false;
@@ -159,11 +169,9 @@ static bool item_envelope(lexer *lex, fetching *f) {
 static bool item_structure(lexer *lex, fetching *f) {
     const char *start = lex->at;
 
-    if (!lex_is(lex, '(')) {
-        lex_nil(lex);
-        return true;
+    if (!lex_is(lex, '(') || repeated(f, IMAP_HAVE_STRUCTURE)) {
+        return skip_list(lex);
     }
-    f->out->have |= IMAP_HAVE_STRUCTURE;
     if (parse_structure(lex, &f->out->structure)) {
         return true;
     }

@@ -2,7 +2,7 @@
 
 #include "base/limits.h"
 
-enum { ROOM_MIN = 4096 };
+enum { ROOM_MIN = 4096, ROOM_SPARE = 256 * 1024 };
 
 void frame_init(frame *f, uint64_t max_literal) {
     *f = (frame){.max_literal = MIN(max_literal, (uint64_t)LIMIT_IMAP_RESPONSE), .fresh = true};
@@ -10,24 +10,26 @@ void frame_init(frame *f, uint64_t max_literal) {
 
 void frame_release(frame *f) {
     g_free(f->buffer);
-    *f = (frame){.max_literal = f->max_literal, .fresh = true};
+    *f = (frame){.max_literal = f->max_literal, .fresh = true, .had_literal = f->had_literal};
 }
 
-/* Bytes are moved down only when at least as many were consumed, so each is moved once on average. */
+/* Bytes are moved down only when at least as many were consumed, so each is moved once on average. What a large
+ * response left behind is given back. */
 static void make_room(frame *f, size_t len) {
     size_t kept = f->len - f->start;
+    bool too_small, too_large;
 
-    if (f->start >= kept) {
-        if (kept) {
-            memmove(f->buffer, f->buffer + f->start, kept);
-        }
+    if (f->start && f->start >= kept) {
+        memmove(f->buffer, f->buffer + f->start, kept);
         f->line -= f->start;
         f->scanned -= f->start;
         f->len = kept;
         f->start = 0;
     }
-    if (f->room - f->len < len) {
-        f->room = MAX(MAX(f->room * 2, f->len + len), (size_t)ROOM_MIN);
+    too_small = f->room - f->len < len;
+    too_large = f->room > ROOM_SPARE && f->len + len < f->room / 4;
+    if (too_small || too_large) {
+        f->room = too_small ? MAX(MAX(f->room * 2, f->len + len), (size_t)ROOM_MIN) : f->room / 4;
         f->buffer = g_realloc(f->buffer, f->room);
     }
 }
@@ -36,9 +38,7 @@ void frame_feed(frame *f, const char *bytes, size_t len) {
     if (len == 0) {
         return;
     }
-    if (f->room - f->len < len) {
-        make_room(f, len);
-    }
+    make_room(f, len);
     memcpy(f->buffer + f->len, bytes, len);
     f->len += len;
 }
@@ -153,6 +153,7 @@ static enum imap_got end_line(frame *f, size_t lf, error **err_out) {
         return bad(err_out, ERROR_LIMIT, "a literal is too large");
     }
     f->literal = size;
+    f->had_literal = true;
     return IMAP_MORE;
 }
 

@@ -20,8 +20,9 @@ typedef struct frame {
     uint64_t literal;   /* octets of a literal still to come */
     size_t line_octets; /* its octets outside of literals, up to `line` */
     uint64_t max_literal;
-    bool fresh;     /* nothing of the response was seen yet: NULs and empty lines may be dropped */
-    bool text_only; /* its first line is complete and takes no literals */
+    bool fresh;       /* nothing of the response was seen yet: NULs and empty lines may be dropped */
+    bool text_only;   /* its first line is complete and takes no literals */
+    bool had_literal; /* ever: from then on, what is not understood may be part of a message */
 } frame;
 
 void frame_init(frame *f, uint64_t max_literal);

@@ -142,14 +142,13 @@ static bool parse_worded(lexer *lex, imap_response *out) {
     return lex_fail(lex, NULL);
 }
 
-/* Up to the end of the line, which is earlier than that of the response if there are literals. */
-static imap_str first_line(const char *p, const char *end) {
+/* Up to one of the characters in stop. */
+static imap_str cut(const char *p, const char *end, const char *stop) {
     const char *q = p;
 
-    while (q < end && *q != '\n') {
+    while (q < end && (*q == '\0' || !strchr(stop, *q))) {
         q++;
     }
-    q -= q < end && q > p && q[-1] == '\r';
     return (imap_str){p, (size_t)(q - p)};
 }
 
@@ -170,17 +169,27 @@ static void parse_untagged(lexer *lex, imap_response *out) {
         good = parse_worded(lex, out);
     }
     if (!good) {
-        *out = (imap_response){.kind = IMAP_UNKNOWN, .reason = lex->why};
-    }
-    if (!good || out->kind == IMAP_QUOTA || out->kind == IMAP_QUOTAROOT) {
-        out->raw = first_line(start, lex->end);
+        *out = (imap_response){.kind = IMAP_UNKNOWN, .reason = lex->why, .raw = cut(start, lex->end, "(\"{~\r\n")};
+    } else if (out->kind == IMAP_QUOTA || out->kind == IMAP_QUOTAROOT) {
+        out->raw = cut(start, lex->end, "\r\n");
     }
 }
 
 /* ---- tagged ---- */
 
-static error *parse_tagged(lexer *lex, imap_response *out) {
-    imap_str whole = lex_rest(lex), word;
+/* Shown only as long as it cannot be part of a message: the framing may be lost because of a wrong literal. */
+static error *refuse_line(imap_str line, bool show) {
+    char *shown = show ? text_escape(line.data, (gssize)MIN(line.len, (size_t)200))
+                       : g_strdup_printf("a line of %zu octets", line.len);
+    error *err = error_new(ERROR_PROTOCOL, "server sent what is no response: %s", shown);
+
+    g_free(shown);
+    return error_set_scope(err, ERROR_CLASS_ACCOUNT, ERROR_RETRY_LATER);
+}
+
+/* False: the line is no response at all. */
+static bool parse_tagged(lexer *lex, imap_response *out) {
+    imap_str word;
 
     out->tag = lex_token(lex);
     if (out->tag.len && lex_is(lex, ' ')) {
@@ -191,15 +200,11 @@ static error *parse_tagged(lexer *lex, imap_response *out) {
                 out->kind = IMAP_TAGGED;
                 out->condition = words[i].condition;
                 lex_blanks(lex);
-                parse_condition(lex, out);
-                return NULL;
+                return parse_condition(lex, out);
             }
         }
     }
-    char *shown = text_escape(whole.data, (gssize)MIN(whole.len, (size_t)200));
-    error *err = error_new(ERROR_PROTOCOL, "server sent what is no response: %s", shown);
-    g_free(shown);
-    return error_set_scope(err, ERROR_CLASS_ACCOUNT, ERROR_RETRY_LATER);
+    return false;
 }
 
 static error *parse(imap_parser *parser, imap_str bytes) {
@@ -217,7 +222,7 @@ static error *parse(imap_parser *parser, imap_str bytes) {
         out->text = lex_rest(&lex);
         return NULL;
     }
-    return parse_tagged(&lex, out);
+    return parse_tagged(&lex, out) ? NULL : refuse_line(bytes, !parser->frame.had_literal);
 }
 
 enum imap_got imap_parser_next(imap_parser *parser, const imap_response **response_out, error **err_out) {
@@ -233,8 +238,10 @@ enum imap_got imap_parser_next(imap_parser *parser, const imap_response **respon
         if (got == IMAP_MORE && frame_pending(&parser->frame) == 0) {
             imap_arena_release(&parser->arena);
         }
-        if (!parser->failed) {
+        if (got == IMAP_HAVE && !parser->failed) {
             *response_out = &parser->response;
+        }
+        if (!parser->failed) {
             return got;
         }
         frame_release(&parser->frame);

@@ -142,7 +142,7 @@ static void authenticate_with_and_without_initial_response(void **state) {
 
     (void)state;
     EXPECT_SHOWN(imap_command_authenticate(&w, "PLAIN", ((imap_str){"\0joe\0pw", 7}), &command),
-                 "AUTHENTICATE PLAIN\r\n | AGpvZQBwdw==\r\n", "AUTHENTICATE PLAIN***");
+                 "AUTHENTICATE PLAIN\r\n | AGpvZQBwdw==\r\n", "AUTHENTICATE PLAIN ***");
     EXPECT(imap_command_authenticate(&w, "LOGIN", ((imap_str){NULL, 0}), &command), "AUTHENTICATE LOGIN\r\n");
     ir.sasl_ir = true;
     error *err = imap_command_authenticate(&ir, "PLAIN", (imap_str){"\0joe\0pw", 7}, &c);

@@ -162,6 +162,37 @@ static void fault_17_garbage_instead_of_a_response_ends_the_connection(void **st
            "EXISTS n=1\nBAD protocol: server sent what is no response: )\\x1b[2J\n");
 }
 
+static void fault_17_bytes_of_a_message_are_never_shown(void **state) {
+    (void)state;
+    EXPECT("* 1 FETCH (BODY[] {4}\r\nDear Sir,\r\nmy PIN is 1234\r\n",
+           "unknown raw=\"1 FETCH \" reason: list not closed\n"
+           "BAD protocol: server sent what is no response: a line of 14 octets\n");
+}
+
+static void fault_17_memory_of_a_large_message_is_given_back(void **state) {
+    const struct limits limits = LIMITS_DEFAULT;
+    imap_parser *parser = imap_parser_new(&limits);
+    char *body = g_strnfill(20 << 20, 'x');
+    size_t before = heap_in_use();
+    const imap_response *r;
+    error *err = NULL;
+
+    (void)state;
+    imap_parser_feed(parser, "* 1 FETCH (BODY[] {20971520}\r\n", 30);
+    imap_parser_feed(parser, body, 20 << 20);
+    imap_parser_feed(parser, ")\r\n* 2 EXI", 10);
+    assert_int_equal(imap_parser_next(parser, &r, &err), IMAP_HAVE);
+    assert_int_equal(r->fetch.sections[0].data.len, 20 << 20);
+    for (int i = 0; i < 10; i++) { /* never at the end of a response */
+        assert_int_equal(imap_parser_next(parser, &r, &err), i ? IMAP_HAVE : IMAP_MORE);
+        imap_parser_feed(parser, "STS\r\n* 2 EXI", 12);
+    }
+    assert_true(heap_in_use() < before + (1 << 20));
+    assert_int_equal(imap_parser_pending(parser), 12 + 7);
+    imap_parser_free(parser);
+    g_free(body);
+}
+
 static void fault_18_ten_thousand_responses_at_once_are_the_same_as_byte_by_byte(void **state) {
     const struct limits limits = LIMITS_DEFAULT;
     GString *bytes = g_string_new(NULL), *whole = g_string_new(NULL), *pieces = g_string_new(NULL);
@@ -244,7 +275,7 @@ static void fault_20_impossible_numbers_are_absent(void **state) {
 static void fault_21_what_is_not_known_is_ignored(void **state) {
     (void)state;
     EXPECT("* XAPPLEPUSHSERVICE aps-version 2\r\n* 7 XNEW 1\r\n* JMAPACCESS {3}\r\na\nb\r\n* \r\n*\r\n* 1\r\n",
-           "unknown raw=\"XAPPLEPUSHSERVICE aps-version 2\"\nunknown raw=\"7 XNEW 1\"\nunknown raw=\"JMAPACCESS {3}\"\n"
+           "unknown raw=\"XAPPLEPUSHSERVICE aps-version 2\"\nunknown raw=\"7 XNEW 1\"\nunknown raw=\"JMAPACCESS \"\n"
            "unknown raw=\"\"\nunknown raw=\"\"\nunknown raw=\"1\"\n");
     EXPECT("* OK [XNEW (a b) 7] hi\r\n* NO [] empty\r\n* OK [XNEW]\r\nx1 OK [ALERT]\r\n",
            "condition OK [OTHER word=\"XNEW\" arg=\"(a b) 7\"] text=\"hi\"\ncondition NO [OTHER word=\"\"] "
@@ -276,9 +307,11 @@ static void fault_23_a_fetch_without_the_body_asked_for_has_no_section(void **st
 
 static void fault_24_odd_mailbox_names_come_through_raw(void **state) {
     (void)state;
-    EXPECT("* LIST () \"/\" Calendar\tBirthdays\r\n* LIST () \"/\" \"..\"\r\n* LIST () \"/\" a\x01\xff(b)%*\r\n",
+    EXPECT("* LIST () \"/\" Calendar\tBirthdays\r\n* LIST () \"/\" \"..\"\r\n* LIST () \"/\" a\x01\xff(b)%*\r\n"
+           "* LIST () \"/\" Sent Items\r\n",
            "LIST attrs=0 delimiter=/ name=\"Calendar\\tBirthdays\"\nLIST attrs=0 delimiter=/ name=\"..\"\n"
-           "LIST attrs=0 delimiter=/ name=\"a\\x01\\xff(b)%*\"\n");
+           "LIST attrs=0 delimiter=/ name=\"a\\x01\\xff(b)%*\"\n"
+           "unknown raw=\"LIST \" reason: words after the name\n");
 }
 
 static void fault_25_data_before_the_continuation_of_idle_is_data(void **state) {
@@ -330,6 +363,8 @@ int main(void) {
         cmocka_unit_test(fault_17_a_megabyte_of_parentheses_is_no_recursion),
         cmocka_unit_test(fault_17_padding_of_nuls_and_bare_line_feeds_are_tolerated),
         cmocka_unit_test(fault_17_garbage_instead_of_a_response_ends_the_connection),
+        cmocka_unit_test(fault_17_bytes_of_a_message_are_never_shown),
+        cmocka_unit_test(fault_17_memory_of_a_large_message_is_given_back),
         cmocka_unit_test(fault_18_ten_thousand_responses_at_once_are_the_same_as_byte_by_byte),
         cmocka_unit_test(fault_19_ranges_are_never_expanded),
         cmocka_unit_test(fault_19_a_set_with_too_many_ranges_is_flagged),

@@ -1,6 +1,8 @@
 /* FETCH: items, sections, structures. */
 #include "tests/unit/imap/expect.h"
 
+#include <malloc.h>
+
 static void the_items_that_rules_need(void **state) {
     (void)state;
     EXPECT("* 12 FETCH (FLAGS (\\Seen $Junk) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 4286 UID 77 "
@@ -88,10 +90,32 @@ static void dates_of_all_zones_and_impossible_ones(void **state) {
 static void a_broken_fetch_costs_itself_only(void **state) {
     (void)state;
     EXPECT("* 1 FETCH (UID 5 FLAGS (\\Seen\r\n* 2 FETCH (UID 6)\r\n",
-           "unknown raw=\"1 FETCH (UID 5 FLAGS (\\Seen\" reason: list not closed\nFETCH seq=2 uid=6\n");
+           "unknown raw=\"1 FETCH \" reason: list not closed\nFETCH seq=2 uid=6\n");
     EXPECT("* 1 FETCH (BODY[] \"x\r\n* 2 FETCH (UID 6)\r\n",
-           "unknown raw=\"1 FETCH (BODY[] \"x\" reason: quoted string not closed\nFETCH seq=2 uid=6\n");
+           "unknown raw=\"1 FETCH \" reason: quoted string not closed\nFETCH seq=2 uid=6\n");
     EXPECT("* 1 FETCH UID 7\r\n", "unknown raw=\"1 FETCH UID 7\" reason: a list of items was expected\n");
+}
+
+static void only_the_first_of_repeated_lists_counts(void **state) {
+    GString *line = g_string_new("* 1 FETCH (UID 5");
+    imap_parser *parser;
+
+    (void)state;
+    EXPECT("* 1 FETCH (FLAGS (a) FLAGS (b) X-GM-LABELS (c) X-GM-LABELS (d) UID 2)\r\n",
+           "FETCH seq=1 uid=2 flags=(a) labels=(c)\n");
+    for (int i = 0; i < 200; i++) {
+        g_string_append(line, " BODYSTRUCTURE (");
+        for (int k = 0; k < LIMIT_MIME_PARTS - 2; k++) {
+            g_string_append(line, "()");
+        }
+        g_string_append(line, ")");
+    }
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    const imap_response *r = parse_one(&parser, g_string_append(line, ")\r\n")->str);
+    assert_true(r->fetch.structure.usable);
+    assert_true(mallinfo2().uordblks + mallinfo2().hblkhd < before + 4 * line->len);
+    imap_parser_free(parser);
+    g_string_free(line, TRUE);
 }
 
 static void a_structure_becomes_a_list_of_parts(void **state) {
@@ -220,6 +244,7 @@ int main(void) {
         cmocka_unit_test(items_that_nobody_knows_are_stepped_over),
         cmocka_unit_test(dates_of_all_zones_and_impossible_ones),
         cmocka_unit_test(a_broken_fetch_costs_itself_only),
+        cmocka_unit_test(only_the_first_of_repeated_lists_counts),
         cmocka_unit_test(a_structure_becomes_a_list_of_parts),
         cmocka_unit_test(a_message_inside_numbers_its_parts_within_its_own),
         cmocka_unit_test(odd_structures_of_real_servers_are_understood),
