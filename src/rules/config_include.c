@@ -20,7 +20,7 @@ static char **find_files(const char *pattern) {
         }
         globfree(&found);
     }
-    qsort(list->pdata, list->len, sizeof(char *), by_name);
+    g_ptr_array_sort(list, by_name);
     g_ptr_array_add(list, NULL);
     return (char **)g_ptr_array_free(list, FALSE);
 }

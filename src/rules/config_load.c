@@ -159,35 +159,30 @@ static void fill_config(struct loader *loader) {
 }
 
 /* The same message again, in an arena of its own. */
-static error *copy_message(const wire_message *message, wire_message *copy_out) {
+static error *copy_message(const wire_message *message, wire_message **copy_out) {
     g_autoptr(GByteArray) frame = g_byte_array_new();
     wire_decoder *decoder = wire_decoder_new();
-    wire_message *copy = NULL;
     error *err = wire_encode(message, frame);
 
     if (!err) {
         wire_decoder_feed(decoder, frame->data, frame->len);
-        if (wire_decoder_next(decoder, &copy, &err) == WIRE_HAVE) {
-            wire_message swap = *copy_out;
-            *copy_out = *copy;
-            *copy = swap;
-        }
+        wire_decoder_next(decoder, copy_out, &err);
     }
-    wire_message_free(copy);
     wire_decoder_free(decoder);
     return error_prefix(err, "config");
 }
 
 /* --- loading ------------------------------------------------------------------------------------------------------- */
 
-static void loader_init(struct loader *loader, rules *set, const char *path, bool check_only) {
+static void loader_init(struct loader *loader, rules *set, wire_message *out, const char *path, bool check_only) {
     *loader = (struct loader){.rules = set,
-                              .out = set->config,
+                              .out = out,
                               .check_only = check_only,
                               .create_default = true,
                               .idle_renew_default = 9 * 60 * 1000};
     g_autofree char *whole = g_canonicalize_filename(path, NULL);
     loader->folder = g_path_get_dirname(whole);
+    out->u.config.path = wire_str(out, path);
     loader->accounts = g_array_new(FALSE, TRUE, sizeof(wire_account));
     loader->webhooks = g_array_new(FALSE, TRUE, sizeof(wire_webhook));
     loader->payloads = g_array_new(FALSE, TRUE, sizeof(int));
@@ -244,6 +239,7 @@ static void finish(struct loader *loader) {
         struct rule *rule = &set->rules[i];
         *rule = g_array_index(loader->rule_list, struct rule, i);
         rule->wire = &config->rules[i];
+        rule->actions = g_memdup2(rule->actions, rule->n_actions * sizeof(struct action *));
         rule->on_error = rule->on_error == RULE_ON_ERROR_DEFAULT ? loader->on_error_default : rule->on_error;
         whens[i] = rule->when;
     }
@@ -268,8 +264,6 @@ static rules *make_rules(const struct rules_host *host, const char *path) {
         set->host = *host;
     }
     set->limits = (struct limits)LIMITS_DEFAULT;
-    set->config = wire_message_new(WIRE_CONFIG);
-    set->config->u.config.path = wire_str(set->config, path);
     set->folder_shown = slash ? g_strndup(path, (gsize)(slash - path) + 1) : g_strdup("");
     set->conds = cond_set_new();
     set->actions = g_ptr_array_new_with_free_func((GDestroyNotify)action_free);
@@ -287,7 +281,7 @@ error *rules_load(const char *path, bool check_only, const struct rules_host *ho
         rules_free(set);
         return error_new(ERROR_INTERNAL, "no memory for Lua");
     }
-    loader_init(&loader, set, path, check_only);
+    loader_init(&loader, set, config_out, path, check_only);
     loader.vm = set->vm;
     loader_open(&loader);
     run_config(&loader, path);
@@ -295,9 +289,9 @@ error *rules_load(const char *path, bool check_only, const struct rules_host *ho
     loader_close(&loader);
     fill_config(&loader);
     g_autofree char *whole = g_canonicalize_filename(path, NULL);
-    set->config->u.config.path = wire_str(set->config, whole);
-    error *err = copy_message(set->config, config_out);
-    if (!err && set->config->u.config.n_mistakes == 0) {
+    config_out->u.config.path = wire_str(config_out, whole);
+    error *err = config_out->u.config.n_mistakes ? NULL : copy_message(config_out, &set->config);
+    if (set->config) {
         finish(&loader);
         *rules_out = set;
     } else {
@@ -317,6 +311,9 @@ void rules_free(rules *set) {
     cond_set_free(set->conds);
     g_ptr_array_unref(set->actions);
     g_free(set->payload_refs);
+    for (size_t i = 0; i < set->n_rules; i++) {
+        g_free(set->rules[i].actions);
+    }
     g_free(set->rules);
     g_free(set->folder_shown);
     wire_message_free(set->config);

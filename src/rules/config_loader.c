@@ -90,7 +90,6 @@ wire_place loader_place(lua_State *L, struct loader *loader) {
         if (!place.file || !library) {
             place = (wire_place){loader_str(loader, file), line};
         }
-        lua_pop(L, 1);
         if (!library) {
             break;
         }

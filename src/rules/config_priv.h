@@ -87,7 +87,10 @@ void loader_check_pending(struct loader *loader);
 
 /* The line at which `key =` stands in the table whose call began at line (1..) of text; line itself if it is not seen. */
 uint32_t source_key_line(const char *text, uint32_t line, const char *key);
+/* The line of a Lua `and`, `or` or `not` in that key's value; 0 if there is none. */
+uint32_t source_logic_line(const char *text, uint32_t line, const char *key);
 /* The same for a place, reading its file. */
+uint32_t loader_logic_line(struct loader *loader, const wire_place *call, const char *key);
 wire_place loader_key_place(struct loader *loader, const wire_place *call, const char *key);
 
 /* --- config_table.c, config_value.c ------------------------------------------------------------------------------------ */

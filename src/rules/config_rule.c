@@ -79,15 +79,21 @@ static void read_when(struct reading_key *r, void *target) {
     }
 }
 
-/* `a and b` is b to Lua, and a is lost without a trace; but it was made while the rule's table was built. */
-static void check_unused(struct loader *loader, unsigned serial) {
+/* To Lua `a and b` is b, and `a or b` is a: half of such a condition is lost without a trace. What was made and not used is
+ * seen for certain, the rest in the source. */
+static void check_logic(struct loader *loader, const wire_place *call, unsigned serial) {
+    static const char mistake[] =
+        "conditions are combined with &, | and ~, not with `and`, `or`, `not`, which would drop a part of this one";
     const GPtrArray *conds = loader->rules->conds->conds;
+    wire_place place = {call->file, loader_logic_line(loader, call, "when")};
 
-    for (unsigned i = serial; i < conds->len; i++) {
+    if (place.line) {
+        loader_mistake(loader, &place, "%s", mistake);
+    }
+    for (unsigned i = serial; i < conds->len && !place.line; i++) {
         const struct cond *cond = conds->pdata[i];
         if (!cond->used && !cond->is_mistake) {
-            loader_mistake(loader, &cond->place, "this condition is not part of `when`: conditions are combined with &, | "
-                           "and ~, not with `and`, `or`, `not`");
+            loader_mistake(loader, &cond->place, "%s", mistake);
         }
     }
 }
@@ -159,7 +165,7 @@ static void check_actions(struct loader *loader, const struct rule *rule, GHashT
         for (size_t k = 0; k < a->n_flags; k++) {
             loader_mistake_error(loader, &a->place, template_check(a->flags[k], captures));
         }
-        if (gone && a->verb != WIRE_VERB_POST && a->verb != WIRE_VERB_STOP) {
+        if (gone && job_takes_away(a->verb)) {
             loader_mistake(loader, &a->place, "%s comes too late: after %s the message is no longer in the folder",
                            wire_verb_name(a->verb), gone);
         }
@@ -241,7 +247,7 @@ static void take(lua_State *L, struct loader *loader, const char *name, const wi
     if (d.rule.when) {
         cond_mark_used(d.rule.when);
         if (!d.rule.when->is_mistake) {
-            check_unused(loader, serial);
+            check_logic(loader, place, serial);
         }
     }
     d.rule.index = (int)loader->rule_list->len;

@@ -94,33 +94,75 @@ static bool is_key(const char *p, const char *key, size_t len) {
     return p[0] == '=' && p[1] != '=';
 }
 
-uint32_t source_key_line(const char *text, uint32_t line, const char *key) {
-    struct scanner s = {line_start(text, line), line};
+static void skip_word(struct scanner *s) {
+    while (is_word(*s->p)) {
+        s->p++;
+    }
+}
+
+static void track_brackets(char c, int *depth) {
+    *depth += strchr("{([", c) ? 1 : strchr("})]", c) ? -1 : 0;
+}
+
+/* Moves s to `key =` in the first table after its line; false if there is none. */
+static bool find_key(struct scanner *s, const char *key) {
     size_t len = strlen(key);
     int depth = 0;
     bool inside = false;
 
-    while (s.p && *s.p && (depth > 0 || !inside)) {
+    while (s->p && *s->p && (depth > 0 || !inside)) {
+        if (skip_inert(s)) {
+            continue;
+        }
+        if (is_word(*s->p)) {
+            if (inside && is_key(s->p, key, len)) {
+                return true;
+            }
+            skip_word(s);
+            continue;
+        }
+        inside |= *s->p == '{';
+        track_brackets(*s->p, &depth);
+        s->line += *s->p++ == '\n';
+    }
+    return false;
+}
+
+uint32_t source_key_line(const char *text, uint32_t line, const char *key) {
+    struct scanner s = {line_start(text, line), line};
+
+    return find_key(&s, key) ? s.line : line;
+}
+
+uint32_t source_logic_line(const char *text, uint32_t line, const char *key) {
+    static const char *const words[] = {"and", "or", "not"};
+    struct scanner s = {line_start(text, line), line};
+    int depth = 0;
+
+    if (!find_key(&s, key)) {
+        return 0;
+    }
+    while (*s.p && depth >= 0 && (depth > 0 || !strchr(",;", *s.p))) {
         if (skip_inert(&s)) {
             continue;
         }
-        if (strchr("{([", *s.p)) {
-            depth++;
-            inside |= *s.p == '{';
-        } else if (strchr("})]", *s.p)) {
-            depth--;
-        } else if (is_word(*s.p)) {
-            if (inside && is_key(s.p, key, len)) {
-                return s.line;
-            }
-            while (is_word(*s.p)) {
-                s.p++;
-            }
+        if (!is_word(*s.p)) {
+            track_brackets(*s.p, &depth);
+            s.line += *s.p++ == '\n';
             continue;
         }
-        s.line += *s.p++ == '\n';
+        const char *word = s.p;
+        skip_word(&s);
+        if (s.p - word == 8 && strncmp(word, "function", 8) == 0) {
+            return 0;
+        }
+        for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
+            if ((size_t)(s.p - word) == strlen(words[i]) && strncmp(word, words[i], strlen(words[i])) == 0) {
+                return s.line;
+            }
+        }
     }
-    return line;
+    return 0;
 }
 
 static const char *source_of(struct loader *loader, const char *file) {
@@ -136,6 +178,10 @@ static const char *source_of(struct loader *loader, const char *file) {
         text = read;
     }
     return text;
+}
+
+uint32_t loader_logic_line(struct loader *loader, const wire_place *call, const char *key) {
+    return call->file && call->line ? source_logic_line(source_of(loader, call->file), call->line, key) : 0;
 }
 
 wire_place loader_key_place(struct loader *loader, const wire_place *call, const char *key) {

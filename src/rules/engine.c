@@ -442,6 +442,29 @@ static void *copy_array(wire_message *message, const GArray *array, size_t size,
     return copy;
 }
 
+/* Once a message has left its folder nothing can be done to it there: what sets flags or copies it goes before that, and
+ * the first of several that take it away counts. What is on trial is shown where it was asked for. */
+static void arrange_steps(GArray *steps) {
+    GArray *early = g_array_new(FALSE, TRUE, sizeof(wire_step));
+    GArray *late = g_array_new(FALSE, TRUE, sizeof(wire_step));
+    bool left = false;
+
+    for (unsigned i = 0; i < steps->len; i++) {
+        const wire_step *s = &g_array_index(steps, wire_step, i);
+        bool here = s->verb != WIRE_VERB_POST && s->verb != WIRE_VERB_STOP && !job_takes_away(s->verb);
+        if (left && job_takes_away(s->verb) && !s->dry_run) {
+            continue;
+        }
+        left |= job_takes_away(s->verb) && !s->dry_run;
+        g_array_append_vals(left && !(here && !s->dry_run) ? late : early, s, 1);
+    }
+    g_array_set_size(steps, 0);
+    g_array_append_vals(steps, early->data, early->len);
+    g_array_append_vals(steps, late->data, late->len);
+    g_array_unref(early);
+    g_array_unref(late);
+}
+
 static wire_message *make_plan(rules_job *job) {
     struct engine *e = job->engine;
     wire_message *reply = job->reply;
@@ -452,6 +475,7 @@ static wire_message *make_plan(rules_job *job) {
     plan->message_id = wire_str(reply, e->message_id);
     plan->subject = wire_str(reply, e->subject);
     plan->unparsable = mail_view_problems(job->view) & MAIL_UNPARSABLE;
+    arrange_steps(job->steps);
     plan->steps = copy_array(reply, job->steps, sizeof(wire_step), &plan->n_steps);
     plan->errors = copy_array(reply, e->errors, sizeof(wire_rule_error), &plan->n_errors);
     plan->rules = copy_array(reply, e->traces, sizeof(wire_rule_trace), &plan->n_rules);
