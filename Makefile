@@ -111,6 +111,20 @@ $(BUILD)/tools/%: tests/tools/%.c Makefile
 	$(CC) $(CPPFLAGS_ALL) $(cflags_base) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(LIBS)
 tools: $(TOOLS)
 
+# --- measurements: tests/bench/LAYER/NAME.c, run by hand or by `make bench` ---------------------------------------------
+BENCH_SRCS := $(sort $(wildcard tests/bench/*/*.c))
+BENCH_BINS := $(patsubst tests/%.c,$(BUILD)/%,$(BENCH_SRCS))
+define BENCH_RULES
+$(BUILD)/bench/$(1)/%: tests/bench/$(1)/%.c $(call libs_for,$(1)) Makefile
+	@mkdir -p $$(@D)
+	$$(CC) $$(CPPFLAGS_ALL) $$(cflags_$(1)) $$(CFLAGS_ALL) -MMD -MP $$(LDFLAGS_ALL) -o $$@ $$< \
+		-Wl,--start-group $(call libs_for,$(1)) -Wl,--end-group $$(LIBS)
+endef
+$(foreach l,$(LAYERS),$(eval $(call BENCH_RULES,$l)))
+
+bench: $(BENCH_BINS) ## measure
+	@for b in $(BENCH_BINS); do echo "$$b"; $$b; done
+
 lib: $(foreach l,$(LAYERS),$(call lib,$l))
 
 unit: $(UNIT_BINS) ## build and run the unit tests of $(BUILD)

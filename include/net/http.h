@@ -69,8 +69,8 @@ error *http_client_new(event_loop *loop, tls_trust *trust, http_client **client_
 void http_client_free(http_client *client); /* calls under way end without a callback. Not from a
                                               callback of its own. Accepts NULL */
 
-/* done is called once, never from inside http_start(), unless the call is cancelled. ERROR_INVALID: URL, method or
- * header that cannot be sent. *call_out (may be NULL) is valid until done returns. */
+/* done is called once, never from inside http_start(), unless the call is cancelled. *call_out (may be NULL) is valid
+ * until done returns. ERROR_INVALID: URL, method or header that cannot be sent. ERROR_CONFIG: CA file. */
 error *http_start(http_client *client, const http_request *request, http_done_fn done, void *user,
                   http_call **call_out);
 void http_cancel(http_call *call); /* done is not called */

@@ -137,7 +137,9 @@ static void transfer_ended(void *user, CURL *easy, CURLcode code) {
     } else if (call->refused && !call->opened) {
         finish(call, HTTP_REFUSED, error_new(ERROR_PERMISSION, "%s", call->refused));
     } else if (tls_is_failure(code)) {
-        finish(call, HTTP_TLS, tls_failure(&call->verdict, call->host, text));
+        error *err = tls_failure(&call->verdict, call->host, text);
+
+        finish(call, err->code == ERROR_TLS ? HTTP_TLS : HTTP_NETWORK, err);
     } else if (code == CURLE_OPERATION_TIMEDOUT) {
         finish(call, HTTP_TIMEOUT, error_new(ERROR_NETWORK, "%s", text));
     } else {

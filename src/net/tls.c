@@ -219,6 +219,9 @@ void tls_setup_ctx(SSL_CTX *ctx, X509_STORE *store, tls_verdict *verdict) {
 }
 
 error *tls_failure(const tls_verdict *verdict, const char *host, const char *curl_text) {
+    /* libcurl and OpenSSL in the words for a connection that broke, when nothing was said about TLS. */
+    static const char *const broken[] = {"SSL_connect: ", "unexpected eof", "Recv failure", "Send failure"};
+
     if (verdict->text) {
         return error_new(ERROR_TLS, "%s", verdict->text);
     }
@@ -226,7 +229,12 @@ error *tls_failure(const tls_verdict *verdict, const char *host, const char *cur
         return error_new(ERROR_TLS, "host name %s does not match the certificate (it is for %s)", host,
                          verdict->names);
     }
-    return error_new(ERROR_TLS, "%s", curl_text);
+    for (size_t i = 0; i < G_N_ELEMENTS(broken); i++) {
+        if (strstr(curl_text, broken[i])) {
+            return error_new(ERROR_NETWORK, "connection lost during the TLS handshake: %s", curl_text);
+        }
+    }
+    return error_new(ERROR_TLS, "TLS handshake: %s", curl_text);
 }
 
 bool tls_is_failure(CURLcode code) {

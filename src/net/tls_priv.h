@@ -27,7 +27,7 @@ error *tls_trust_store(tls_trust *trust, const char *ca_file, X509_STORE **store
 void tls_setup_easy(CURL *easy);
 /* Inside CURLOPT_SSL_CTX_FUNCTION: trust store, verdict recorded in *verdict. */
 void tls_setup_ctx(SSL_CTX *ctx, X509_STORE *store, tls_verdict *verdict);
-/* ERROR_TLS for a connection to host that failed with curl_text (libcurl's words). */
+/* ERROR_TLS for a connection to host that failed with curl_text (libcurl's words); ERROR_NETWORK if it only broke. */
 error *tls_failure(const tls_verdict *verdict, const char *host, const char *curl_text);
 /* Is it a failure of TLS, certificate or STARTTLS? */
 bool tls_is_failure(CURLcode code);

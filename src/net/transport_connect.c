@@ -2,6 +2,7 @@
 #include "transport_priv.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #define KEEPALIVE_S 60
 #define KEEPALIVE_PROBE_S 15
 #define USER_TIMEOUT_MS 30000
-#define CURL_BUFFER 4096  /* a longer line of the server is cut by libcurl, and a CAPABILITY line must not be */
+#define CURL_BUFFER 8192  /* a longer line of the server is cut by libcurl, and a CAPABILITY line must not be */
 
 enum phase { PHASE_CONNECT, PHASE_GREETING, PHASE_STARTTLS, PHASE_TLS, PHASE_CAPABILITY };
 static const char *const waiting_for[] = {
@@ -132,6 +133,8 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
         unsigned timeout = setup->options.user_timeout_ms;
 
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+    } else if (!setup->violation && (errno == EMFILE || errno == ENFILE)) {
+        setup->violation = error_new(ERROR_NETWORK, "socket: %s", strerror(errno));
     }
     return fd;
 }
@@ -222,6 +225,7 @@ static void setup_easy(transport *t, const char *url) {
     curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* giving up does not wait for a name server */
     curl_easy_setopt(easy, CURLOPT_PROXY, o->proxy ? o->proxy : "");
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)CURL_BUFFER);

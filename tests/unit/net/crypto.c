@@ -108,7 +108,7 @@ static signature_key key_of(const char *text) {
 }
 
 static void fault_69_a_signature_equals_the_published_vector(void **state) {
-    signature_key keys[2] = {key_of(SECRET), key_of(SECRET + 6)};
+    signature_key keys[2] = {key_of(SECRET), key_of(&SECRET[6])};
 
     (void)state;
     g_autofree char *prefixed = signature_sign(&keys[0], 1, ID, STAMP, BODY, strlen(BODY));
