@@ -63,7 +63,8 @@ objs = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))
 lib  = $(BUILD)/lib/$(1).a
 libs_for = $(call lib,$(1)) $(foreach u,$(uses_$(1)),$(call lib,$u))
 
-.PHONY: all lib deps demo test check-tests lint layers asan ubsan fuzz bench cover install uninstall deb help clean unit tools
+.PHONY: all lib deps demo test check-tests lint layers asan ubsan fuzz fuzz-libs fuzz-smoke tools bench cover install uninstall \
+        deb help clean unit tools
 all: $(BUILD)/mailruled
 
 help: ## list the targets
@@ -131,8 +132,65 @@ unit: $(UNIT_BINS) ## build and run the unit tests of $(BUILD)
 	@tests/run-unit.sh $(UNIT_BINS)
 
 # --- gates -------------------------------------------------------------------------------------------------------
-layers: ## fail on an include that goes against the layers
+layers: ## fail on an include that goes against the layers, or a name defined in two of them
 	@tests/lint/layers.sh
+
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+asan: ## unit and dialogue tests under AddressSanitizer
+	$(MAKE) unit BUILD=build/asan SAN="-fsanitize=address -fno-omit-frame-pointer" OPT=-O1
+ubsan: ## the same under UndefinedBehaviorSanitizer
+	$(MAKE) unit BUILD=build/ubsan SAN="-fsanitize=undefined -fno-sanitize-recover=all" OPT=-O1
+
+test: deps ## install what is needed and run every test
+	$(MAKE) check-tests
+
+check-tests: layers
+	$(MAKE) -j2 all tools
+	$(MAKE) unit
+	$(MAKE) -j2 all BUILD=build/clang CC=clang
+	$(MAKE) -j2 all unit BUILD=build/san SAN="$(SANITIZE)" OPT=-O1
+	$(MAKE) fuzz-smoke
+	tests/run-scripts.sh $(BUILD) tests/lua tests/cli tests/servers tests/crash
+
+lint: ## clang-tidy, cppcheck, luacheck, sizes of functions and files, manual pages
+	@tests/lint/lint.sh
+
+# --- tools of the tests: tests/tools/NAME.c, one program each ----------------------------------------------------------
+TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(filter-out tests/tools/imap_script.c,$(wildcard tests/tools/*.c)))
+$(BUILD)/tools/%: tests/tools/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -lssl -lcrypto -lpthread
+tools: $(TOOLS)
+
+# --- fuzzers: tests/fuzz/NAME.c with seeds in tests/fuzz/seeds/NAME -------------------------------------------------------
+FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ_SECONDS ?= 60
+FUZZ_LAYERS := base wire imap mail rules
+FUZZ_BUILD := build/fuzz
+$(FUZZ_BUILD)/bin/%: tests/fuzz/%.c $(foreach l,$(FUZZ_LAYERS),$(call srcs,$l)) Makefile
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS_ALL) -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$(foreach l,$(FUZZ_LAYERS),$(cflags_$l)) -o $@ $< \
+		-Wl,--start-group $(foreach l,$(FUZZ_LAYERS),$(FUZZ_BUILD)/lib/$l.a) -Wl,--end-group $(LIBS)
+fuzz-libs:
+	$(MAKE) -j2 $(foreach l,$(FUZZ_LAYERS),$(FUZZ_BUILD)/lib/$l.a) BUILD=$(FUZZ_BUILD) CC=clang OPT=-O1 \
+		SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+fuzz: fuzz-libs ## every fuzzer for FUZZ_SECONDS each
+	$(MAKE) $(addprefix $(FUZZ_BUILD)/bin/,$(FUZZ_NAMES))
+	@tests/run-fuzz.sh $(FUZZ_BUILD) $(FUZZ_SECONDS) $(FUZZ_NAMES)
+fuzz-smoke: fuzz-libs
+	$(MAKE) $(addprefix $(FUZZ_BUILD)/bin/,$(FUZZ_NAMES))
+	@tests/run-fuzz.sh $(FUZZ_BUILD) 3 $(FUZZ_NAMES)
+
+bench: ## measure against peers and the server's own limit (installs imapfilter)
+	@tests/deps.sh imapfilter
+	$(MAKE) -j2 all tools
+	@tests/bench/run.sh $(BUILD)
+
+demo: deps ## a private mail server, the daemon on examples/demo.lua, a few messages, and what became of them
+	$(MAKE) -j2 all tools
+	@examples/demo.sh $(BUILD)
 
 deps: ## install what building and testing needs (Debian)
 	@tests/deps.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The layer rules: which layer may include which, and which third-party header belongs to which layer.
-# Prints each include that goes against them and fails.
+# The layer rules: which layer may include which, which third-party header belongs to which layer, and (once built) that
+# no two layers define the same name. Prints each breach and fails.
 set -eu
 cd "$(dirname "$0")/../.."
 grep -nE '^[[:space:]]*#[[:space:]]*include' -r src include --include='*.[ch]' | awk -F: '
@@ -35,3 +35,8 @@ BEGIN {
     }
 }
 END { exit bad }'
+twice=$(for lib in "${BUILD:-build}"/lib/*.a; do
+    [ -f "$lib" ] || continue
+    nm --defined-only -g "$lib" 2>/dev/null | awk -v lib="$(basename "$lib" .a)" 'NF == 3 && $2 ~ /[TDBRC]/ && !seen[$3]++ { print $3, lib }'
+done | sort | awk '{ n[$1]++; in_[$1] = in_[$1] " " $2 } END { for (k in n) if (n[k] > 1) print k " is defined in" in_[k] }')
+[ -z "$twice" ] || { echo "$twice"; exit 1; }
