@@ -84,7 +84,7 @@ static void told_list(session *s, const imap_response *r) {
 
 static void told_flags(session *s, const imap_response *r) {
     if (s->folder) {
-        folder_learn(s->folder, r);
+        selected_learn(s->folder, r);
     }
 }
 
@@ -129,7 +129,7 @@ static void told_condition(session *s, const imap_response *r) {
         return;
     }
     if (s->folder) {
-        folder_learn(s->folder, r);
+        selected_learn(s->folder, r);
     }
     told_code(s, r);
 }
@@ -143,23 +143,23 @@ static void (*const told[IMAP_KINDS])(session *s, const imap_response *r) = {
 };
 
 static void answer_tagged(session *s, const imap_response *r) {
-    request *q = request_by_tag(s, r->tag);
+    exchange *x = exchange_by_tag(s, r->tag);
 
-    if (!q) {
+    if (!x) {
         session_fail(s, error_new(ERROR_PROTOCOL, "the server answered a command that was not sent"));
         return;
     }
     told_code(s, r);
     if (session_alive(s)) {
-        request_answered(s, q, r);
+        exchange_answered(s, x, r);
     }
 }
 
 /* The oldest command that wants it gets it. BYE and [UIDVALIDITY] of an open folder go to nobody. */
 static bool claimed(session *s, const imap_response *r) {
     for (GList *at = s->flight.head; at; at = at->next) {
-        request *q = at->data;
-        if (q->type->claim && q->type->claim(s, q, r)) {
+        exchange *x = at->data;
+        if (x->type->claim && x->type->claim(s, x, r)) {
             return true;
         }
     }
@@ -171,7 +171,7 @@ void session_answer(session *s, const imap_response *r) {
     if (r->kind == IMAP_TAGGED) {
         answer_tagged(s, r);
     } else if (r->kind == IMAP_CONTINUATION) {
-        request_continue(s, r);
+        exchange_continue(s, r);
     } else if (!claimed(s, r) && told[r->kind]) {
         told[r->kind](s, r);
     }

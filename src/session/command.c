@@ -1,16 +1,16 @@
 #include "session_priv.h"
 
 /* Only between ready and logout; then as the writer said. */
-static void make(session *s, request *q, imap_command *command, error *err) {
+static void make(session *s, exchange *x, imap_command *command, error *err) {
     if (!err && s->state != SESSION_READY) {
         err = s->state < SESSION_READY ? error_new(ERROR_INTERNAL, "a command before the login is done")
                                        : error_new(ERROR_NETWORK, "the connection is closed");
     }
-    request_queue(s, q, command, err);
+    exchange_queue(s, x, command, err);
 }
 
 static void refuse(session *s, const session_call *call, error *err) {
-    make(s, session_request_new(&request_plain, call), NULL, err);
+    make(s, exchange_new(&exchange_plain, call), NULL, err);
 }
 
 static bool lacks(session *s, enum imap_capability cap, const session_call *call) {
@@ -35,26 +35,26 @@ static error *check_set(const imap_set *uids) {
     return NULL;
 }
 
-static request *on_uids(const request_type *type, const imap_set *uids, const session_call *call) {
-    request *q = session_request_new(type, call);
+static exchange *on_uids(const exchange_type *type, const imap_set *uids, const session_call *call) {
+    exchange *x = exchange_new(type, call);
 
-    imap_set_add_ranges(&q->asked, (imap_ranges){uids->ranges, uids->count});
-    return q;
+    imap_set_add_ranges(&x->asked, (imap_ranges){uids->ranges, uids->count});
+    return x;
 }
 
 /* ---- mailboxes ---- */
 
 void session_select(session *s, const char *name, bool read_only, const imap_select_options *options,
                     const session_call *call) {
-    request *q = session_request_new(&request_select, call);
+    exchange *x = exchange_new(&exchange_select, call);
     imap_command *command = NULL;
     error *err;
 
-    q->folder = selected_new(name);
-    q->folder->pub.read_only = read_only;
+    x->folder = selected_new(name);
+    x->folder->pub.read_only = read_only;
     err = read_only ? imap_command_examine(&s->writer, name, options, &command)
                     : imap_command_select(&s->writer, name, options, &command);
-    make(s, q, command, err);
+    make(s, x, command, err);
 }
 
 void session_unselect(session *s, const session_call *call) {
@@ -65,26 +65,26 @@ void session_unselect(session *s, const session_call *call) {
         return;
     }
     err = imap_command_unselect(&s->writer, &command);
-    make(s, session_request_new(&request_unselect, call), command, err);
+    make(s, exchange_new(&exchange_unselect, call), command, err);
 }
 
 void session_list(session *s, const char *reference, const char *pattern, const imap_list_options *options,
                   const session_call *call) {
-    request *q = session_request_new(&request_list, call);
+    exchange *x = exchange_new(&exchange_list, call);
     imap_command *command = NULL;
     error *err = imap_command_list(&s->writer, reference, pattern, options, &command);
 
-    q->items = options ? options->status : 0;
-    make(s, q, command, err);
+    x->items = options ? options->status : 0;
+    make(s, x, command, err);
 }
 
 void session_status(session *s, const char *name, uint32_t items, const session_call *call) {
-    request *q = session_request_new(&request_status, call);
+    exchange *x = exchange_new(&exchange_status, call);
     imap_command *command = NULL;
     error *err = imap_command_status(&s->writer, name, items, &command);
 
-    q->mailbox = g_strdup(name);
-    make(s, q, command, err);
+    x->mailbox = g_strdup(name);
+    make(s, x, command, err);
 }
 
 void session_create(session *s, const char *name, uint32_t special_use, const session_call *call) {
@@ -92,52 +92,52 @@ void session_create(session *s, const char *name, uint32_t special_use, const se
     imap_command *command = NULL;
     error *err = imap_command_create(&s->writer, name, use, &command);
 
-    make(s, session_request_new(&request_plain, call), command, err);
+    make(s, exchange_new(&exchange_plain, call), command, err);
 }
 
 void session_subscribe(session *s, const char *name, const session_call *call) {
     imap_command *command = NULL;
     error *err = imap_command_subscribe(&s->writer, name, &command);
 
-    make(s, session_request_new(&request_plain, call), command, err);
+    make(s, exchange_new(&exchange_plain, call), command, err);
 }
 
 /* ---- messages ---- */
 
-static void remember_want(request *q, const imap_fetch_want *want) {
-    q->items = want->items;
-    q->section_count = want->section_count;
-    q->sections = g_new0(section_asked, want->section_count);
+static void remember_want(exchange *x, const imap_fetch_want *want) {
+    x->items = want->items;
+    x->section_count = want->section_count;
+    x->sections = g_new0(section_asked, want->section_count);
     for (size_t i = 0; i < want->section_count; i++) {
         const imap_section_want *from = &want->sections[i];
-        q->sections[i].kind = from->kind;
-        q->sections[i].binary = from->binary;
-        q->sections[i].partial = from->length > 0;
-        q->sections[i].part = g_strdup(from->part ? from->part : "");
+        x->sections[i].kind = from->kind;
+        x->sections[i].binary = from->binary;
+        x->sections[i].partial = from->length > 0;
+        x->sections[i].part = g_strdup(from->part ? from->part : "");
     }
 }
 
 void session_fetch(session *s, const imap_set *uids, const imap_fetch_want *want, const session_call *call) {
-    request *q = on_uids(&request_fetch, uids, call);
+    exchange *x = on_uids(&exchange_fetch, uids, call);
     imap_command *command = NULL;
     error *err = check_set(uids);
 
-    remember_want(q, want);
+    remember_want(x, want);
     if (!err) {
         err = imap_command_uid_fetch(&s->writer, uids, want, &command);
     }
-    make(s, q, command, err);
+    make(s, x, command, err);
 }
 
 void session_fetch_from(session *s, uint32_t from, const imap_fetch_want *want, const session_call *call) {
-    request *q = session_request_new(&request_fetch, call);
+    exchange *x = exchange_new(&exchange_fetch, call);
     imap_command *command = NULL;
     error *err = imap_command_uid_fetch_from(&s->writer, from, want, &command);
 
-    imap_set_add_range(&q->asked, from, UINT32_MAX);
-    q->open_ended = true;
-    remember_want(q, want);
-    make(s, q, command, err);
+    imap_set_add_range(&x->asked, from, UINT32_MAX);
+    x->open_ended = true;
+    remember_want(x, want);
+    make(s, x, command, err);
 }
 
 static error *check_flags(session *s, const imap_store *store) {
@@ -164,7 +164,7 @@ void session_store(session *s, const imap_set *uids, const imap_store *store, co
     if (!err) {
         err = imap_command_uid_store(&s->writer, uids, store, &command);
     }
-    make(s, on_uids(&request_store, uids, call), command, err);
+    make(s, on_uids(&exchange_store, uids, call), command, err);
 }
 
 void session_copy(session *s, const imap_set *uids, const char *name, const session_call *call) {
@@ -174,7 +174,7 @@ void session_copy(session *s, const imap_set *uids, const char *name, const sess
     if (!err) {
         err = imap_command_uid_copy(&s->writer, uids, name, &command);
     }
-    make(s, on_uids(&request_copy, uids, call), command, err);
+    make(s, on_uids(&exchange_copy, uids, call), command, err);
 }
 
 void session_move(session *s, const imap_set *uids, const char *name, const session_call *call) {
@@ -188,7 +188,7 @@ void session_move(session *s, const imap_set *uids, const char *name, const sess
     if (!err) {
         err = imap_command_uid_move(&s->writer, uids, name, &command);
     }
-    make(s, on_uids(&request_move, uids, call), command, err);
+    make(s, on_uids(&exchange_move, uids, call), command, err);
 }
 
 void session_expunge_uids(session *s, const imap_set *uids, const session_call *call) {
@@ -202,7 +202,7 @@ void session_expunge_uids(session *s, const imap_set *uids, const session_call *
     if (!err) {
         err = imap_command_uid_expunge(&s->writer, uids, &command);
     }
-    make(s, on_uids(&request_expunge, uids, call), command, err);
+    make(s, on_uids(&exchange_expunge, uids, call), command, err);
 }
 
 void session_expunge(session *s, const session_call *call) {
@@ -214,7 +214,7 @@ void session_expunge(session *s, const session_call *call) {
         return;
     }
     err = imap_command_expunge(&s->writer, &command);
-    make(s, session_request_new(&request_expunge, call), command, err);
+    make(s, exchange_new(&exchange_expunge, call), command, err);
 }
 
 void session_search(session *s, const imap_search_want *want, const session_call *call) {
@@ -228,7 +228,7 @@ void session_search(session *s, const imap_search_want *want, const session_call
     if (!err) {
         err = imap_command_uid_search(&s->writer, &fitting, &command);
     }
-    make(s, session_request_new(&request_search, call), command, err);
+    make(s, exchange_new(&exchange_search, call), command, err);
 }
 
 void session_append(session *s, const imap_append *append, const session_call *call) {
@@ -242,7 +242,7 @@ void session_append(session *s, const imap_append *append, const session_call *c
     if (!err) {
         err = imap_command_append(&s->writer, append, &command);
     }
-    make(s, session_request_new(&request_append, call), command, err);
+    make(s, exchange_new(&exchange_append, call), command, err);
 }
 
 /* ---- the rest ---- */
@@ -251,7 +251,7 @@ void session_noop(session *s, const session_call *call) {
     imap_command *command = NULL;
     error *err = imap_command_noop(&s->writer, &command);
 
-    make(s, session_request_new(&request_plain, call), command, err);
+    make(s, exchange_new(&exchange_plain, call), command, err);
 }
 
 void session_notify(session *s, const imap_notify *notify, const session_call *call) {
@@ -262,7 +262,7 @@ void session_notify(session *s, const imap_notify *notify, const session_call *c
         return;
     }
     err = notify ? imap_command_notify(&s->writer, notify, &command) : imap_command_notify_none(&s->writer, &command);
-    make(s, session_request_new(&request_plain, call), command, err);
+    make(s, exchange_new(&exchange_plain, call), command, err);
 }
 
 static bool changes_connection(const char *verb) {
@@ -273,12 +273,12 @@ static bool changes_connection(const char *verb) {
 }
 
 void session_run(session *s, imap_command *command, uint32_t data_kinds, const session_call *call) {
-    request *q = session_request_new(&request_other, call);
+    exchange *x = exchange_new(&exchange_other, call);
     error *err = NULL;
 
-    q->data_kinds = data_kinds;
+    x->data_kinds = data_kinds;
     if (changes_connection(imap_command_verb(command)) || !*imap_command_tag(command)) {
         err = error_new(ERROR_INTERNAL, "%s is not to be run by hand", imap_command_verb(command));
     }
-    make(s, q, command, err);
+    make(s, x, command, err);
 }

@@ -47,11 +47,11 @@ static void set_off(session *s) {
 void idle_start(session *s) {
     imap_command *command = NULL;
     error *err = imap_command_idle(&s->writer, &command);
-    request *q = session_request_new(&request_idle, NULL);
+    exchange *x = exchange_new(&exchange_idle, NULL);
 
     s->idle = IDLE_ASKED;
-    s->idling = q;
-    request_queue(s, q, command, err);
+    s->idling = x;
+    exchange_queue(s, x, command, err);
 }
 
 void idle_append_done(session *s, GString *out) {
@@ -76,9 +76,9 @@ static uint64_t renew_after(const session *s) {
 }
 
 /* "+": the server idles. */
-static void begun(session *s, request *q, const imap_response *r) {
+static void begun(session *s, exchange *x, const imap_response *r) {
     (void)r;
-    if (q != s->idling || s->idle != IDLE_ASKED) {
+    if (x != s->idling || s->idle != IDLE_ASKED) {
         return;
     }
     s->idle = IDLE_ON;
@@ -94,9 +94,9 @@ static void give_up(session *s, const char *why) {
     log_info(&s->log, "IDLE does not work here (%s): polling", why);
 }
 
-static void ended(session *s, request *q, const imap_response *r, session_result *result) {
+static void ended(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)r;
-    if (q->done_sent) {
+    if (x->done_sent) {
         return;
     }
     if (s->idle == IDLE_ASKED) {
@@ -125,4 +125,4 @@ void idle_hung_up(session *s, uint64_t silence_ms) {
     }
 }
 
-const request_type request_idle = {.name = "IDLE", .challenge = begun, .finish = ended};
+const exchange_type exchange_idle = {.name = "IDLE", .challenge = begun, .finish = ended};

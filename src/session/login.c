@@ -32,24 +32,24 @@ static void disbelieve(session *s) {
     imap_writer_learn(&s->writer, &s->caps);
 }
 
-static bool claim_capability(session *s, request *q, const imap_response *r) {
+static bool claim_capability(session *s, exchange *x, const imap_response *r) {
     if (r->kind != IMAP_CAPABILITY) {
         return false;
     }
     s->caps = r->caps;
-    q->got_any = true;
+    x->got_any = true;
     return true;
 }
 
-static void finish_capability(session *s, request *q, const imap_response *r, session_result *result) {
+static void finish_capability(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)result;
-    if (!q->got_any && r->code.name == IMAP_CODE_CAPABILITY && r->code.valid) {
+    if (!x->got_any && r->code.name == IMAP_CODE_CAPABILITY && r->code.valid) {
         s->caps = r->code.caps;
     }
     disbelieve(s);
 }
 
-static const request_type request_capability = {
+static const exchange_type exchange_capability = {
     .name = "CAPABILITY", .barrier = true, .claim = claim_capability, .finish = finish_capability};
 
 static void ask_capability(session *s, session_done_fn done) {
@@ -58,7 +58,7 @@ static void ask_capability(session *s, session_done_fn done) {
     error *err = imap_command_capability(&s->writer, &command);
 
     s->caps = (imap_capabilities){0};
-    request_queue(s, session_request_new(&request_capability, &call), command, err);
+    exchange_queue(s, exchange_new(&exchange_capability, &call), command, err);
 }
 
 static void read_capability(session *s, const char *words) {
@@ -122,14 +122,14 @@ static char *decode_challenge(session *s, const imap_response *r, size_t *len_ou
     return raw;
 }
 
-static void challenged(session *s, request *q, const imap_response *r) {
+static void challenged(session *s, exchange *x, const imap_response *r) {
     size_t len = 0;
     g_autofree char *challenge = decode_challenge(s, r, &len);
     imap_command *line = NULL;
     GString *raw = NULL;
     error *err;
 
-    (void)q;
+    (void)x;
     if (challenge && s->mechanism->reply && !s->challenge_answered) {
         raw = s->mechanism->reply(s, challenge, len);
         err = imap_command_sasl_reply((imap_str){raw->str, raw->len}, &line);
@@ -148,20 +148,20 @@ static void challenged(session *s, request *q, const imap_response *r) {
 }
 
 /* OK although the server has not heard a secret from us: whoever says so is not the server. */
-static void finish_login(session *s, request *q, const imap_response *r, session_result *result) {
+static void finish_login(session *s, exchange *x, const imap_response *r, session_result *result) {
     const sasl_mechanism *m = s->mechanism;
 
-    (void)q;
+    (void)x;
     (void)r;
     if (!result->err && m->name && !m->initial && !s->challenge_answered) {
         session_fail(s, error_new(ERROR_PROTOCOL, "the server accepted %s before it was carried out", m->name));
     }
 }
 
-static const request_type request_login = {
+static const exchange_type exchange_login = {
     .name = "login", .barrier = true, .challenge = challenged, .finish = finish_login};
 /* "+" asks nothing of LOGIN. */
-static const request_type request_plain_login = {.name = "LOGIN", .barrier = true};
+static const exchange_type exchange_plain_login = {.name = "LOGIN", .barrier = true};
 
 static void login_answered(void *user, const session_result *result) {
     session *s = user;
@@ -206,7 +206,7 @@ static void send_login(session *s) {
         session_fail(s, error_set_scope(error_prefix(err, "login"), ERROR_CLASS_ACCOUNT, ERROR_RETRY_LATER));
         return;
     }
-    request_queue(s, session_request_new(m->name ? &request_login : &request_plain_login, &call), command, NULL);
+    exchange_queue(s, exchange_new(m->name ? &exchange_login : &exchange_plain_login, &call), command, NULL);
 }
 
 static void begin_login(session *s) {
@@ -242,8 +242,8 @@ void session_give_secret(session *s, secret *value, error *err) {
 
 /* ---- ID, ENABLE, NAMESPACE ---- */
 
-static bool claim_id(session *s, request *q, const imap_response *r) {
-    (void)q;
+static bool claim_id(session *s, exchange *x, const imap_response *r) {
+    (void)x;
     if (r->kind != IMAP_ID) {
         return false;
     }
@@ -256,8 +256,8 @@ static bool claim_id(session *s, request *q, const imap_response *r) {
     return true;
 }
 
-static bool claim_enabled(session *s, request *q, const imap_response *r) {
-    (void)q;
+static bool claim_enabled(session *s, exchange *x, const imap_response *r) {
+    (void)x;
     if (r->kind != IMAP_ENABLED) {
         return false;
     }
@@ -282,8 +282,8 @@ static void learn_prefix(session *s, const imap_namespace *ns) {
     s->prefix = prefix.len < ns->prefix.len ? g_strdup_printf("%s%c", name, ns->delimiter) : g_steal_pointer(&name);
 }
 
-static bool claim_namespace(session *s, request *q, const imap_response *r) {
-    (void)q;
+static bool claim_namespace(session *s, exchange *x, const imap_response *r) {
+    (void)x;
     if (r->kind == IMAP_LIST) {
         s->delimiter_told = true;
         s->info.delimiter = r->list.delimiter;
@@ -300,9 +300,9 @@ static bool claim_namespace(session *s, request *q, const imap_response *r) {
     return true;
 }
 
-static const request_type request_id = {.name = "ID", .claim = claim_id};
-static const request_type request_enable = {.name = "ENABLE", .claim = claim_enabled};
-static const request_type request_namespace = {.name = "NAMESPACE", .claim = claim_namespace};
+static const exchange_type exchange_id = {.name = "ID", .claim = claim_id};
+static const exchange_type exchange_enable = {.name = "ENABLE", .claim = claim_enabled};
+static const exchange_type exchange_namespace = {.name = "NAMESPACE", .claim = claim_namespace};
 
 static void setup_answered(void *user, const session_result *result) {
     session *s = user;
@@ -312,11 +312,11 @@ static void setup_answered(void *user, const session_result *result) {
     }
 }
 
-static void set_up(session *s, const request_type *type, imap_command *command, error *err) {
+static void set_up(session *s, const exchange_type *type, imap_command *command, error *err) {
     const session_call call = {.done = setup_answered, .user = s};
 
     s->setup_left++;
-    request_queue(s, session_request_new(type, &call), command, err);
+    exchange_queue(s, exchange_new(type, &call), command, err);
 }
 
 static void send_id(session *s) {
@@ -332,7 +332,7 @@ static void send_id(session *s) {
         pairs[3] = s->config.client_version;
     }
     err = imap_command_id(&s->writer, pairs, &command);
-    set_up(s, &request_id, command, err);
+    set_up(s, &exchange_id, command, err);
 }
 
 static bool offers(const session *s, const char *word) {
@@ -362,14 +362,14 @@ static void send_enable(session *s) {
     }
     g_ptr_array_add(words, NULL);
     err = imap_command_enable(&s->writer, (const char *const *)words->pdata, &command);
-    set_up(s, &request_enable, command, err);
+    set_up(s, &exchange_enable, command, err);
 }
 
 static void send_list_root(session *s) {
     imap_command *command = NULL;
     error *err = imap_command_list(&s->writer, "", "", NULL, &command);
 
-    set_up(s, &request_namespace, command, err);
+    set_up(s, &exchange_namespace, command, err);
 }
 
 static void send_namespace(session *s) {
@@ -381,7 +381,7 @@ static void send_namespace(session *s) {
         return;
     }
     err = imap_command_namespace(&s->writer, &command);
-    set_up(s, &request_namespace, command, err);
+    set_up(s, &exchange_namespace, command, err);
 }
 
 static void capability_after_login(void *user, const session_result *result) {

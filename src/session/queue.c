@@ -2,128 +2,128 @@
 
 #include <string.h>
 
-/* ---- a request's life ---- */
+/* ---- an exchange, from made to told ---- */
 
-request *session_request_new(const request_type *type, const session_call *call) {
-    request *q = g_new0(request, 1);
+exchange *exchange_new(const exchange_type *type, const session_call *call) {
+    exchange *x = g_new0(exchange, 1);
 
-    q->type = type;
-    q->call = call ? *call : (session_call){0};
-    imap_set_init(&q->asked);
-    imap_set_init(&q->got);
-    return q;
+    x->type = type;
+    x->call = call ? *call : (session_call){0};
+    imap_set_init(&x->asked);
+    imap_set_init(&x->got);
+    return x;
 }
 
-void request_free(request *q) {
-    if (!q) {
+void exchange_free(exchange *x) {
+    if (!x) {
         return;
     }
-    imap_command_free(q->command);
-    error_free(q->refused);
-    imap_set_release(&q->asked);
-    imap_set_release(&q->got);
-    for (size_t i = 0; i < q->section_count; i++) {
-        g_free(q->sections[i].part);
+    imap_command_free(x->command);
+    error_free(x->refused);
+    imap_set_release(&x->asked);
+    imap_set_release(&x->got);
+    for (size_t i = 0; i < x->section_count; i++) {
+        g_free(x->sections[i].part);
     }
-    g_free(q->sections);
-    g_free(q->mailbox);
-    g_free(q->mailbox_id);
-    if (q->pairs) {
-        g_array_free(q->pairs, TRUE);
+    g_free(x->sections);
+    g_free(x->mailbox);
+    g_free(x->mailbox_id);
+    if (x->pairs) {
+        g_array_free(x->pairs, TRUE);
     }
-    selected_free(q->folder);
-    g_free(q);
+    selected_free(x->folder);
+    g_free(x);
 }
 
-static void tell(request *q, const session_result *result) {
-    if (q->call.done) {
-        q->call.done(q->call.user, result);
+static void tell(exchange *x, const session_result *result) {
+    if (x->call.done) {
+        x->call.done(x->call.user, result);
     }
-    request_free(q);
+    exchange_free(x);
 }
 
 /* No answer will come. */
-static void tell_failure(request *q, error *err) {
+static void tell_failure(exchange *x, error *err) {
     static const imap_code no_code = {0};
     const session_result result = {
-        .err = err, .sent = q->sent > 0, .condition = IMAP_NO, .code = &no_code, .text = ""};
+        .err = err, .sent = x->sent > 0, .condition = IMAP_NO, .code = &no_code, .text = ""};
 
-    tell(q, &result);
+    tell(x, &result);
 }
 
-void requests_tell_refused(session *s) {
+void exchanges_tell_refused(session *s) {
     for (guint n = s->failed.length; n > 0; n--) {
-        request *q = g_queue_pop_head(&s->failed);
-        error *err = q->refused;
-        q->refused = NULL;
-        tell_failure(q, err);
+        exchange *x = g_queue_pop_head(&s->failed);
+        error *err = x->refused;
+        x->refused = NULL;
+        tell_failure(x, err);
         error_free(err);
     }
 }
 
-void requests_fail(session *s, const error *err) {
+void exchanges_fail(session *s, const error *err) {
     GQueue *const queues[] = {&s->flight, &s->queue};
 
     s->idle = IDLE_OFF;
     s->idling = NULL;
     for (size_t i = 0; i < G_N_ELEMENTS(queues); i++) {
-        request *q;
-        while ((q = g_queue_pop_head(queues[i]))) {
+        exchange *x;
+        while ((x = g_queue_pop_head(queues[i]))) {
             error *copy = error_copy(err);
-            tell_failure(q, copy);
+            tell_failure(x, copy);
             error_free(copy);
         }
     }
 }
 
-static void refuse(session *s, request *q, error *err) {
-    q->refused = err;
-    g_queue_push_tail(&s->failed, q);
+static void refuse(session *s, exchange *x, error *err) {
+    x->refused = err;
+    g_queue_push_tail(&s->failed, x);
     session_soon(s);
 }
 
 /* Behind the last barrier and the last urgent one, before the rest. */
-static void insert_urgent(session *s, request *q) {
+static void insert_urgent(session *s, exchange *x) {
     GList *at = s->queue.tail;
 
     while (at) {
-        const request *other = at->data;
+        const exchange *other = at->data;
         if (other->type->barrier || other->call.urgent) {
             break;
         }
         at = at->prev;
     }
     if (at) {
-        g_queue_insert_after(&s->queue, at, q);
+        g_queue_insert_after(&s->queue, at, x);
     } else {
-        g_queue_push_head(&s->queue, q);
+        g_queue_push_head(&s->queue, x);
     }
 }
 
-void request_queue(session *s, request *q, imap_command *command, error *err) {
-    q->command = command;
+void exchange_queue(session *s, exchange *x, imap_command *command, error *err) {
+    x->command = command;
     if (!err && !session_alive(s)) {
         err = error_new(ERROR_NETWORK, "the connection is closed");
     }
     if (err) {
-        refuse(s, q, err);
+        refuse(s, x, err);
         return;
     }
-    s->generations += q->type->moves_on;
-    q->generation = s->generations;
-    if (q->call.urgent && !q->type->barrier) {
-        insert_urgent(s, q);
+    s->generations += x->type->moves_on;
+    x->generation = s->generations;
+    if (x->call.urgent && !x->type->barrier) {
+        insert_urgent(s, x);
     } else {
-        g_queue_push_tail(&s->queue, q);
+        g_queue_push_tail(&s->queue, x);
     }
     session_soon(s);
 }
 
-request *request_by_tag(session *s, imap_str tag) {
+exchange *exchange_by_tag(session *s, imap_str tag) {
     for (GList *at = s->flight.head; at; at = at->next) {
-        request *q = at->data;
-        if (imap_str_equal(tag, imap_command_tag(q->command))) {
-            return q;
+        exchange *x = at->data;
+        if (imap_str_equal(tag, imap_command_tag(x->command))) {
+            return x;
         }
     }
     return NULL;
@@ -131,19 +131,19 @@ request *request_by_tag(session *s, imap_str tag) {
 
 /* ---- sending ---- */
 
-static bool conflicts(const request *q, const request *other) {
-    return other->type->barrier || q->type->barrier || other->sent < imap_command_segments(other->command) ||
-           ((q->type->alone | q->data_kinds) & (other->type->alone | other->data_kinds));
+static bool conflicts(const exchange *x, const exchange *other) {
+    return other->type->barrier || x->type->barrier || other->sent < imap_command_segments(other->command) ||
+           ((x->type->alone | x->data_kinds) & (other->type->alone | other->data_kinds));
 }
 
-/* May q leave with what is under way? */
-static bool may_leave(const session *s, const request *q) {
-    size_t bytes = imap_command_size(q->command);
+/* May x leave with what is under way? */
+static bool may_leave(const session *s, const exchange *x) {
+    size_t bytes = imap_command_size(x->command);
     unsigned count = 0;
 
     for (GList *at = s->flight.head; at; at = at->next) {
-        const request *other = at->data;
-        if (conflicts(q, other)) {
+        const exchange *other = at->data;
+        if (conflicts(x, other)) {
             return false;
         }
         bytes += imap_command_size(other->command);
@@ -154,60 +154,60 @@ static bool may_leave(const session *s, const request *q) {
 
 bool flight_lets_idle(const session *s) {
     for (GList *at = s->flight.head; at; at = at->next) {
-        const request *q = at->data;
-        if (q->type->barrier || q->sent < imap_command_segments(q->command)) {
+        const exchange *x = at->data;
+        if (x->type->barrier || x->sent < imap_command_segments(x->command)) {
             return false;
         }
     }
     return s->flight.length < SESSION_IN_FLIGHT;
 }
 
-/* What has become wrong with q since it was made; NULL if nothing. */
-static error *out_of_date(const session *s, const request *q) {
-    if (!q->type->in_folder) {
+/* What has become wrong with x since it was made; NULL if nothing. */
+static error *out_of_date(const session *s, const exchange *x) {
+    if (!x->type->in_folder) {
         return NULL;
     }
-    if (!s->folder || s->generation != q->generation) {
+    if (!s->folder || s->generation != x->generation) {
         return error_new(ERROR_NO_FOLDER, "the folder is not selected any more");
     }
-    if (q->call.uidvalidity && q->call.uidvalidity != s->folder->pub.uidvalidity) {
+    if (x->call.uidvalidity && x->call.uidvalidity != s->folder->pub.uidvalidity) {
         return error_new(ERROR_GONE, "UIDVALIDITY of %s changed", s->folder->name);
     }
     return NULL;
 }
 
-static void append_segment(session *s, request *q, GString *out) {
+static void append_segment(session *s, exchange *x, GString *out) {
     size_t len;
-    const char *bytes = imap_command_segment(q->command, q->sent, &len);
+    const char *bytes = imap_command_segment(x->command, x->sent, &len);
 
     g_string_append_len(out, bytes, (gssize)len);
-    q->sent++;
+    x->sent++;
 }
 
-static void send_request(session *s, request *q, GString *out) {
-    log_debug(&s->log, "> %s %s", imap_command_tag(q->command), imap_command_describe(q->command));
+static void send_exchange(session *s, exchange *x, GString *out) {
+    log_debug(&s->log, "> %s %s", imap_command_tag(x->command), imap_command_describe(x->command));
     if (!s->flight.head) {
         s->head_since = session_now(s);
     }
-    append_segment(s, q, out);
-    g_queue_push_tail(&s->flight, q);
+    append_segment(s, x, out);
+    g_queue_push_tail(&s->flight, x);
     s->stats.commands++;
 }
 
 static void send_queue(session *s, GString *out) {
-    request *q;
+    exchange *x;
 
-    while ((q = g_queue_peek_head(&s->queue))) {
+    while ((x = g_queue_peek_head(&s->queue))) {
         error *err;
-        if (!may_leave(s, q)) {
+        if (!may_leave(s, x)) {
             return;
         }
         g_queue_pop_head(&s->queue);
-        err = out_of_date(s, q); /* only now: the SELECT before it has been answered */
+        err = out_of_date(s, x); /* only now: the SELECT before it has been answered */
         if (err) {
-            refuse(s, q, err);
+            refuse(s, x, err);
         } else {
-            send_request(s, q, out);
+            send_exchange(s, x, out);
         }
     }
 }
@@ -237,7 +237,7 @@ void session_flush(session *s) {
     if (!s->queue.head && !idle_must_end(s) && !idle_wanted(s)) {
         return;
     }
-    const request *head = g_queue_peek_head(&s->queue);
+    const exchange *head = g_queue_peek_head(&s->queue);
     /* Large enough not to be moved: the command may hold a secret. */
     out = g_string_sized_new(256 + (head ? imap_command_size(head->command) : 0));
     if (idle_must_end(s)) {
@@ -256,22 +256,22 @@ void session_flush(session *s) {
 }
 
 /* The server asks for the rest of a command. */
-static void send_rest(session *s, request *q) {
+static void send_rest(session *s, exchange *x) {
     GString *out = g_string_new(NULL);
 
-    append_segment(s, q, out);
+    append_segment(s, x, out);
     session_write(s, out->str, out->len);
     wipe(out);
 }
 
-void request_continue(session *s, const imap_response *r) {
-    request *q = g_queue_peek_tail(&s->flight);
+void exchange_continue(session *s, const imap_response *r) {
+    exchange *x = g_queue_peek_tail(&s->flight);
 
-    if (q && q->sent < imap_command_segments(q->command)) {
-        send_rest(s, q);
+    if (x && x->sent < imap_command_segments(x->command)) {
+        send_rest(s, x);
         session_soon(s); /* others may have waited for it */
-    } else if (q && q->type->challenge) {
-        q->type->challenge(s, q, r);
+    } else if (x && x->type->challenge) {
+        x->type->challenge(s, x, r);
     } else {
         log_debug(&s->log, "a continuation that nobody waits for");
     }
@@ -279,21 +279,21 @@ void request_continue(session *s, const imap_response *r) {
 
 /* ---- the tagged answer ---- */
 
-static bool whole(const request *q) {
-    return q->sent == imap_command_segments(q->command);
+static bool whole(const exchange *x) {
+    return x->sent == imap_command_segments(x->command);
 }
 
-void request_answered(session *s, request *q, const imap_response *r) {
-    bool was_head = g_queue_peek_head(&s->flight) == q, login = s->state == SESSION_LOGIN;
+void exchange_answered(session *s, exchange *x, const imap_response *r) {
+    bool was_head = g_queue_peek_head(&s->flight) == x, login = s->state == SESSION_LOGIN;
     g_autofree char *words = refusal_words(r->text);
     session_result result = {
         .sent = true, .answered = true, .condition = r->condition, .code = &r->code, .text = words};
 
-    if (r->condition == IMAP_OK && !whole(q)) {
-        session_fail(s, error_new(ERROR_PROTOCOL, "the server answered %s before all of it was sent", q->type->name));
+    if (r->condition == IMAP_OK && !whole(x)) {
+        session_fail(s, error_new(ERROR_PROTOCOL, "the server answered %s before all of it was sent", x->type->name));
         return;
     }
-    g_queue_remove(&s->flight, q);
+    g_queue_remove(&s->flight, x);
     if (was_head) {
         s->head_since = session_now(s);
     }
@@ -302,10 +302,10 @@ void request_answered(session *s, request *q, const imap_response *r) {
         session_fail(s, error_copy(err));
     }
     result.err = err;
-    if (q->type->finish) {
-        q->type->finish(s, q, r, &result);
+    if (x->type->finish) {
+        x->type->finish(s, x, r, &result);
     }
-    tell(q, &result);
+    tell(x, &result);
     if (session_alive(s)) {
         session_soon(s);
     }

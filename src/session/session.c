@@ -22,12 +22,12 @@ void session_go(session *s, enum session_state state) {
 /* ---- callbacks of the loop: in and out ---- */
 
 static void destroy(session *s) {
-    request *q;
+    exchange *x;
 
     loop_timer_free(s->soon);
     loop_timer_free(s->deadline);
-    while ((q = g_queue_pop_head(&s->failed))) {
-        request_free(q);
+    while ((x = g_queue_pop_head(&s->failed))) {
+        exchange_free(x);
     }
     selected_free(s->folder);
     imap_parser_free(s->parser);
@@ -67,7 +67,7 @@ static void tell_closed(session *s) {
 
     s->closing = false;
     s->failure = NULL;
-    requests_fail(s, reason);
+    exchanges_fail(s, reason);
     if (s->freed) {
         error_free(err);
         return;
@@ -80,7 +80,7 @@ static void on_soon(void *user) {
 
     session_enter(s);
     session_flush(s); /* which may refuse some */
-    requests_tell_refused(s);
+    exchanges_tell_refused(s);
     if (s->closing) {
         tell_closed(s);
     }
@@ -121,7 +121,7 @@ void session_fail(session *s, error *err) {
 
 /* When the server has been silent for too long; 0 = it owes nothing. */
 static uint64_t answer_due(const session *s) {
-    const request *head = s->flight.head ? s->flight.head->data : NULL;
+    const exchange *head = s->flight.head ? s->flight.head->data : NULL;
     uint64_t silence, patience;
 
     if (head && head == s->idling && s->idle == IDLE_ON) {
@@ -168,7 +168,7 @@ static void on_deadline(void *user) {
 
     session_enter(s);
     if ((owed && owed <= now) || (s->probe_until && s->probe_until <= now)) {
-        const request *head = g_queue_peek_head(&s->flight);
+        const exchange *head = g_queue_peek_head(&s->flight);
         if (head && head->done_sent) { /* a NAT has forgotten us while we were silent: when, nobody knows */
             idle_hung_up(s, (s->head_since - MIN(s->head_since, s->idle_since)) / 2);
         }
@@ -320,8 +320,8 @@ void session_free(session *s) {
     s->freed = true;
     loop_timer_stop(s->soon);
     reason = error_new(ERROR_CANCELLED, "connection closed on request");
-    requests_fail(s, reason);
-    requests_tell_refused(s);
+    exchanges_fail(s, reason);
+    exchanges_tell_refused(s);
     session_leave(s);
 }
 
@@ -334,15 +334,15 @@ static void log_out(session *s) {
     const session_call call = {.done = logged_out, .user = s};
     imap_command *command = NULL;
     error *err;
-    request *q;
+    exchange *x;
 
-    while ((q = g_queue_pop_tail(&s->queue))) {
-        q->refused = error_new(ERROR_CANCELLED, "connection closed on request");
-        g_queue_push_head(&s->failed, q);
+    while ((x = g_queue_pop_tail(&s->queue))) {
+        x->refused = error_new(ERROR_CANCELLED, "connection closed on request");
+        g_queue_push_head(&s->failed, x);
     }
     session_go(s, SESSION_LOGOUT);
     err = imap_command_logout(&s->writer, &command);
-    request_queue(s, session_request_new(&request_plain, &call), command, err);
+    exchange_queue(s, exchange_new(&exchange_plain, &call), command, err);
     s->probe_until = session_now(s) + s->config.timeout_ms;
 }
 
@@ -359,7 +359,7 @@ void session_close(session *s, enum session_close_how how) {
     session_enter(s);
     session_fail(s, NULL);
     reason = error_new(ERROR_CANCELLED, "connection closed on request");
-    requests_fail(s, reason);
+    exchanges_fail(s, reason);
     session_leave(s);
 }
 
@@ -412,7 +412,7 @@ bool session_decode_name(const session *s, imap_str wire, char delimiter, char *
 }
 
 bool session_may_keep_flag(const session *s, const char *flag) {
-    const folder *f = s->folder;
+    const selected *f = s->folder;
 
     if (!f || f->pub.read_only) {
         return false;

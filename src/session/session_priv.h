@@ -2,9 +2,9 @@
  * What the files of the session layer share.
  *
  *     session.c   life cycle, state, deadlines, the transport's callbacks
- *     queue.c     requests: made, sent (who may go along with whom), finished
+ *     queue.c     exchanges: made, sent (who may go along with whom), finished
  *     answer.c    responses to where they belong
- *     folder.c    what is known of the selected folder
+ *     selected.c  what is known of the selected folder
  *     types.c     the kinds of command: what each claims of the answers, what it hands out
  *     command.c   the public functions that make them
  *     login.c     from the greeting to ready
@@ -28,22 +28,31 @@
 #define SESSION_BYTES_IN_FLIGHT (16 * 1024)
 #define SESSION_TEXT_MAX 500 /* of the server's words that are kept */
 
-typedef struct request request;
+/* The selected folder, or the one being selected. */
+typedef struct selected {
+    session_folder pub;
+    char *name;
+    GStrv permanent;
+    bool permanent_told;
+} selected;
+
+/* A command and the answers that belong to it. */
+typedef struct exchange exchange;
 
 /* A kind of command. Functions may be NULL. */
-typedef struct request_type {
+typedef struct exchange_type {
     const char *name;
     bool barrier;     /* nothing else is in flight with it */
     bool in_folder;   /* needs the selected folder */
     bool moves_on;    /* another folder, or none, is selected afterwards */
     uint32_t alone;   /* kinds of untagged data (1 << enum imap_kind) that could not be told from another's */
-    /* An untagged response; true if it was for this request. */
-    bool (*claim)(session *s, request *q, const imap_response *r);
+    /* An untagged response; true if it was for this one. */
+    bool (*claim)(session *s, exchange *x, const imap_response *r);
     /* "+" when all segments are sent. */
-    void (*challenge)(session *s, request *q, const imap_response *r);
+    void (*challenge)(session *s, exchange *x, const imap_response *r);
     /* The tagged answer came: fill the result in; result->err is set already if it was not OK. */
-    void (*finish)(session *s, request *q, const imap_response *r, session_result *result);
-} request_type;
+    void (*finish)(session *s, exchange *x, const imap_response *r, session_result *result);
+} exchange_type;
 
 /* One section that a FETCH asked for. */
 typedef struct section_asked {
@@ -52,8 +61,8 @@ typedef struct section_asked {
     char *part;
 } section_asked;
 
-struct request {
-    const request_type *type;
+struct exchange {
+    const exchange_type *type;
     imap_command *command;
     session_call call;
     size_t sent;         /* segments */
@@ -76,15 +85,8 @@ struct request {
     char *mailbox_id;
     GArray *pairs;       /* session_pair; NULL until needed */
     uint32_t target_validity, appended;
-    struct folder *folder; /* SELECT: the one being built */
+    selected *folder;    /* SELECT: the one being built */
 };
-
-typedef struct folder {
-    session_folder pub;
-    char *name;
-    GStrv permanent;
-    bool permanent_told;
-} folder;
 
 enum idle_state { IDLE_OFF, IDLE_ASKED, IDLE_ON };
 
@@ -121,21 +123,21 @@ struct session {
     unsigned setup_left;
     bool delimiter_told;
 
-    GQueue queue;  /* request: not sent */
-    GQueue flight; /* request: sent, in order */
-    GQueue failed; /* request: refused locally, to be told */
+    GQueue queue;  /* exchange: not sent */
+    GQueue flight; /* exchange: sent, in order */
+    GQueue failed; /* exchange: refused locally, to be told */
     uint64_t head_since; /* when the oldest in flight became the oldest */
     uint64_t quiet_before; /* ms of silence before the bytes that are being looked at */
     uint64_t probe_until; /* anything must have come by then; with LOGOUT: the end. 0 = none */
 
-    folder *folder;
+    selected *folder;
     uint32_t generation;  /* of `folder` */
     uint32_t generations; /* SELECTs and UNSELECTs made */
 
     bool watch, idle_supported, poll_told;
     unsigned holds;
     enum idle_state idle;
-    request *idling; /* in flight, while idle is not IDLE_OFF */
+    exchange *idling; /* in flight, while idle is not IDLE_OFF */
     bool idle_due;   /* to be renewed */
     uint64_t idle_since, idle_renew_at;
     unsigned idle_short; /* IDLEs in a row that the server ended at once */
@@ -164,17 +166,17 @@ static inline bool session_alive(const session *s) {
 }
 
 /* queue.c */
-request *session_request_new(const request_type *type, const session_call *call);
-void request_free(request *q);
-/* err, if any, is taken and becomes the request's refusal. */
-void request_queue(session *s, request *q, imap_command *command, error *err);
-void request_answered(session *s, request *q, const imap_response *r); /* tagged */
-void request_continue(session *s, const imap_response *r);             /* "+" */
+exchange *exchange_new(const exchange_type *type, const session_call *call);
+void exchange_free(exchange *x);
+/* err, if any, is taken and becomes its refusal. */
+void exchange_queue(session *s, exchange *x, imap_command *command, error *err);
+void exchange_answered(session *s, exchange *x, const imap_response *r); /* tagged */
+void exchange_continue(session *s, const imap_response *r);             /* "+" */
 /* Everything that was made and is not finished: err is copied. */
-void requests_fail(session *s, const error *err);
-void requests_tell_refused(session *s);
+void exchanges_fail(session *s, const error *err);
+void exchanges_tell_refused(session *s);
 void session_flush(session *s);
-request *request_by_tag(session *s, imap_str tag);
+exchange *exchange_by_tag(session *s, imap_str tag);
 /* Could an IDLE follow what is in flight? */
 bool flight_lets_idle(const session *s);
 void session_write(session *s, const char *bytes, size_t len);
@@ -183,14 +185,14 @@ void session_write(session *s, const char *bytes, size_t len);
 void session_answer(session *s, const imap_response *r);
 
 /* types.c */
-extern const request_type request_plain, request_select, request_unselect, request_fetch, request_store, request_copy,
-    request_move, request_expunge, request_search, request_list, request_status, request_append, request_other;
+extern const exchange_type exchange_plain, exchange_select, exchange_unselect, exchange_fetch, exchange_store, exchange_copy,
+    exchange_move, exchange_expunge, exchange_search, exchange_list, exchange_status, exchange_append, exchange_other;
 
 /* folder.c */
-folder *selected_new(const char *name);
-void selected_free(folder *f);
+selected *selected_new(const char *name);
+void selected_free(selected *f);
 /* FLAGS, EXISTS, and the codes of untagged OKs; true if it was one of them. */
-bool folder_learn(folder *f, const imap_response *r);
+bool selected_learn(selected *f, const imap_response *r);
 
 /* login.c */
 void login_greeted(session *s, const transport_greeting *greeting);
@@ -210,11 +212,11 @@ typedef struct sasl_mechanism {
 error *sasl_choose(const session *s, const sasl_mechanism **mechanism_out);
 
 /* idle.c */
-extern const request_type request_idle;
+extern const exchange_type exchange_idle;
 bool idle_wanted(const session *s);      /* now, given an empty queue */
 bool idle_must_end(const session *s);
 void idle_append_done(session *s, GString *out);
-void idle_start(session *s); /* makes the IDLE request, at the queue's end */
+void idle_start(session *s); /* makes the IDLE, at the queue's end */
 void idle_tell_poll(session *s); /* the owner, if IDLE is wanted and cannot be */
 void idle_hung_up(session *s, uint64_t silence_ms); /* the connection did not survive this silence: learn */
 

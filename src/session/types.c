@@ -10,8 +10,8 @@ static void forget_folder(session *s) {
     s->generation = 0;
 }
 
-static bool claim_select(session *s, request *q, const imap_response *r) {
-    session_folder *f = &q->folder->pub;
+static bool claim_select(session *s, exchange *x, const imap_response *r) {
+    session_folder *f = &x->folder->pub;
 
     (void)s;
     switch (r->kind) {
@@ -25,27 +25,27 @@ static bool claim_select(session *s, request *q, const imap_response *r) {
         }
         return false;
     default:
-        return folder_learn(q->folder, r);
+        return selected_learn(x->folder, r);
     }
 }
 
-static void finish_select(session *s, request *q, const imap_response *r, session_result *result) {
+static void finish_select(session *s, exchange *x, const imap_response *r, session_result *result) {
     forget_folder(s);
     if (result->err) {
         return;
     }
-    folder_learn(q->folder, r); /* [READ-ONLY] */
-    if (!q->folder->permanent_told) {
-        q->folder->pub.any_keyword = true;
+    selected_learn(x->folder, r); /* [READ-ONLY] */
+    if (!x->folder->permanent_told) {
+        x->folder->pub.any_keyword = true;
     }
-    s->folder = q->folder;
-    s->generation = q->generation;
-    q->folder = NULL;
+    s->folder = x->folder;
+    s->generation = x->generation;
+    x->folder = NULL;
     result->folder = &s->folder->pub;
 }
 
-static void finish_unselect(session *s, request *q, const imap_response *r, session_result *result) {
-    (void)q;
+static void finish_unselect(session *s, exchange *x, const imap_response *r, session_result *result) {
+    (void)x;
     (void)r;
     (void)result;
     forget_folder(s);
@@ -65,9 +65,9 @@ static bool has_section(const imap_fetch *fetch, const section_asked *asked) {
 }
 
 /* Did all sections come that were asked for? NIL is not one. */
-static bool has_sections(const request *q, const imap_fetch *fetch) {
-    for (size_t i = 0; i < q->section_count; i++) {
-        if (!has_section(fetch, &q->sections[i])) {
+static bool has_sections(const exchange *x, const imap_fetch *fetch) {
+    for (size_t i = 0; i < x->section_count; i++) {
+        if (!has_section(fetch, &x->sections[i])) {
             return false;
         }
     }
@@ -75,81 +75,81 @@ static bool has_sections(const request *q, const imap_fetch *fetch) {
 }
 
 /* A FETCH is ours by its UID, and if it brings what was asked for: anything else is news, or somebody else's. */
-static bool claim_fetch(session *s, request *q, const imap_response *r) {
+static bool claim_fetch(session *s, exchange *x, const imap_response *r) {
     const imap_fetch *fetch = &r->fetch;
 
     (void)s;
-    if (r->kind != IMAP_FETCH || !fetch->uid || !imap_set_contains(&q->asked, fetch->uid)) {
+    if (r->kind != IMAP_FETCH || !fetch->uid || !imap_set_contains(&x->asked, fetch->uid)) {
         return false;
     }
-    if (!has_sections(q, fetch) || (!q->section_count && q->items && !(fetch->have & q->items))) {
+    if (!has_sections(x, fetch) || (!x->section_count && x->items && !(fetch->have & x->items))) {
         return false;
     }
-    imap_set_remove_range(&q->asked, fetch->uid, fetch->uid);
-    if (q->call.data) {
-        q->call.data(q->call.user, r);
+    imap_set_remove_range(&x->asked, fetch->uid, fetch->uid);
+    if (x->call.data) {
+        x->call.data(x->call.user, r);
     }
     return true;
 }
 
-static void finish_fetch(session *s, request *q, const imap_response *r, session_result *result) {
+static void finish_fetch(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)s;
     (void)r;
-    result->missing = q->open_ended ? NULL : &q->asked;
+    result->missing = x->open_ended ? NULL : &x->asked;
 }
 
-static bool claim_store(session *s, request *q, const imap_response *r) {
+static bool claim_store(session *s, exchange *x, const imap_response *r) {
     (void)s;
-    if (r->kind != IMAP_FETCH || !r->fetch.uid || !imap_set_contains(&q->asked, r->fetch.uid)) {
+    if (r->kind != IMAP_FETCH || !r->fetch.uid || !imap_set_contains(&x->asked, r->fetch.uid)) {
         return false;
     }
-    if (q->call.data) {
-        q->call.data(q->call.user, r);
+    if (x->call.data) {
+        x->call.data(x->call.user, r);
     }
     return true;
 }
 
 /* [MODIFIED] comes with OK as well as with NO. Only what was asked for counts. */
-static void finish_store(session *s, request *q, const imap_response *r, session_result *result) {
+static void finish_store(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)s;
     if (r->code.name != IMAP_CODE_MODIFIED || !r->code.valid) {
         return;
     }
-    for (uint32_t uid = 0; (uid = imap_set_next(&q->asked, uid)) != 0;) {
+    for (uint32_t uid = 0; (uid = imap_set_next(&x->asked, uid)) != 0;) {
         if (imap_ranges_contain(r->code.set, uid)) {
-            imap_set_add(&q->got, uid);
+            imap_set_add(&x->got, uid);
         }
     }
-    result->modified = &q->got;
+    result->modified = &x->got;
 }
 
 /* ---- COPY, MOVE, APPEND ---- */
 
 /* Walks what was asked for, never what the server names: its ranges may be huge. */
-static bool learn_copyuid(request *q, const imap_code *code) {
+static bool learn_copyuid(exchange *x, const imap_code *code) {
     if (code->name != IMAP_CODE_COPYUID) {
         return false;
     }
     if (!code->valid) {
         return true;
     }
-    q->target_validity = code->uids.validity;
-    for (uint32_t uid = 0; (uid = imap_set_next(&q->asked, uid)) != 0;) {
+    x->target_validity = code->uids.validity;
+    for (uint32_t uid = 0; (uid = imap_set_next(&x->asked, uid)) != 0;) {
         session_pair pair = {uid, imap_copyuid_target(code, uid)};
         if (!pair.target) {
             continue;
         }
-        if (!q->pairs) {
-            q->pairs = g_array_new(FALSE, FALSE, sizeof pair);
+        if (!x->pairs) {
+            x->pairs = g_array_new(FALSE, FALSE, sizeof pair);
         }
-        g_array_append_val(q->pairs, pair);
+        g_array_append_val(x->pairs, pair);
     }
     return true;
 }
 
-static bool claim_move(session *s, request *q, const imap_response *r) {
+static bool claim_move(session *s, exchange *x, const imap_response *r) {
     (void)s;
-    return r->kind == IMAP_CONDITION && r->condition == IMAP_OK && learn_copyuid(q, &r->code);
+    return r->kind == IMAP_CONDITION && r->condition == IMAP_OK && learn_copyuid(x, &r->code);
 }
 
 static int by_source(gconstpointer a, gconstpointer b) {
@@ -158,20 +158,20 @@ static int by_source(gconstpointer a, gconstpointer b) {
     return (x->source > y->source) - (x->source < y->source);
 }
 
-static void finish_copy(session *s, request *q, const imap_response *r, session_result *result) {
+static void finish_copy(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)s;
-    learn_copyuid(q, &r->code);
-    result->target_validity = q->target_validity;
-    if (q->pairs) {
-        g_array_sort(q->pairs, by_source);
-        result->pairs = (const session_pair *)(void *)q->pairs->data;
-        result->pair_count = q->pairs->len;
+    learn_copyuid(x, &r->code);
+    result->target_validity = x->target_validity;
+    if (x->pairs) {
+        g_array_sort(x->pairs, by_source);
+        result->pairs = (const session_pair *)(void *)x->pairs->data;
+        result->pair_count = x->pairs->len;
     }
 }
 
-static void finish_append(session *s, request *q, const imap_response *r, session_result *result) {
+static void finish_append(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)s;
-    (void)q;
+    (void)x;
     if (result->err || r->code.name != IMAP_CODE_APPENDUID || !r->code.valid || r->code.uids.target.count != 1) {
         return;
     }
@@ -182,108 +182,108 @@ static void finish_append(session *s, request *q, const imap_response *r, sessio
 /* ---- SEARCH, LIST, STATUS ---- */
 
 /* A SEARCH may answer where ESEARCH was asked for, and the other way round. */
-static bool claim_search(session *s, request *q, const imap_response *r) {
+static bool claim_search(session *s, exchange *x, const imap_response *r) {
     const imap_search *found = &r->search;
 
     (void)s;
     if (r->kind != IMAP_SEARCH && r->kind != IMAP_ESEARCH) {
         return false;
     }
-    if (found->tag.data && !imap_str_equal(found->tag, imap_command_tag(q->command))) {
+    if (found->tag.data && !imap_str_equal(found->tag, imap_command_tag(x->command))) {
         return false;
     }
-    q->got_any = true;
-    q->got_damaged = q->got_damaged || !found->valid || q->got.count > LIMIT_IMAP_SET_RANGES;
-    if (q->got.count > LIMIT_IMAP_SET_RANGES) {
+    x->got_any = true;
+    x->got_damaged = x->got_damaged || !found->valid || x->got.count > LIMIT_IMAP_SET_RANGES;
+    if (x->got.count > LIMIT_IMAP_SET_RANGES) {
         return true; /* answers without end */
     }
-    imap_set_add_ranges(&q->got, found->found);
-    imap_set_add(&q->got, found->min);
-    imap_set_add(&q->got, found->max);
+    imap_set_add_ranges(&x->got, found->found);
+    imap_set_add(&x->got, found->min);
+    imap_set_add(&x->got, found->max);
     if (found->has_count) {
-        q->count = found->count;
+        x->count = found->count;
     }
     return true;
 }
 
-static void finish_search(session *s, request *q, const imap_response *r, session_result *result) {
-    uint64_t size = imap_set_size(&q->got);
+static void finish_search(session *s, exchange *x, const imap_response *r, session_result *result) {
+    uint64_t size = imap_set_size(&x->got);
 
     (void)s;
     (void)r;
-    result->found = &q->got;
-    result->found_whole = !result->err && q->got_any && !q->got_damaged;
-    result->found_count = q->count ? q->count : (uint32_t)MIN(size, UINT32_MAX);
+    result->found = &x->got;
+    result->found_whole = !result->err && x->got_any && !x->got_damaged;
+    result->found_count = x->count ? x->count : (uint32_t)MIN(size, UINT32_MAX);
 }
 
-static bool claim_list(session *s, request *q, const imap_response *r) {
+static bool claim_list(session *s, exchange *x, const imap_response *r) {
     (void)s;
-    if (r->kind != IMAP_LIST && !(r->kind == IMAP_STATUS && q->items)) {
+    if (r->kind != IMAP_LIST && !(r->kind == IMAP_STATUS && x->items)) {
         return false;
     }
-    if (q->call.data) {
-        q->call.data(q->call.user, r);
+    if (x->call.data) {
+        x->call.data(x->call.user, r);
     }
     return true;
 }
 
-static bool claim_status(session *s, request *q, const imap_response *r) {
+static bool claim_status(session *s, exchange *x, const imap_response *r) {
     g_autofree char *name = NULL;
 
     if (r->kind != IMAP_STATUS) {
         return false;
     }
-    if (!session_decode_name(s, r->status.name, s->info.delimiter, &name) || !imap_mailbox_equal(name, q->mailbox)) {
+    if (!session_decode_name(s, r->status.name, s->info.delimiter, &name) || !imap_mailbox_equal(name, x->mailbox)) {
         return false;
     }
-    q->got_any = true;
-    q->status = r->status;
-    g_free(q->mailbox_id);
-    q->mailbox_id = imap_str_dup(r->status.mailbox_id);
-    q->status.mailbox_id.data = q->mailbox_id;
-    q->status.name = imap_str_of(q->mailbox);
+    x->got_any = true;
+    x->status = r->status;
+    g_free(x->mailbox_id);
+    x->mailbox_id = imap_str_dup(r->status.mailbox_id);
+    x->status.mailbox_id.data = x->mailbox_id;
+    x->status.name = imap_str_of(x->mailbox);
     return true;
 }
 
-static void finish_status(session *s, request *q, const imap_response *r, session_result *result) {
+static void finish_status(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)s;
     (void)r;
-    result->status = q->got_any ? &q->status : NULL;
+    result->status = x->got_any ? &x->status : NULL;
 }
 
 /* ---- anything else ---- */
 
-static bool claim_other(session *s, request *q, const imap_response *r) {
+static bool claim_other(session *s, exchange *x, const imap_response *r) {
     (void)s;
-    if (!(q->data_kinds & BIT(r->kind))) {
+    if (!(x->data_kinds & BIT(r->kind))) {
         return false;
     }
-    if (q->call.data) {
-        q->call.data(q->call.user, r);
+    if (x->call.data) {
+        x->call.data(x->call.user, r);
     }
     return true;
 }
 
-const request_type request_plain = {.name = "command"};
-const request_type request_other = {.name = "command", .claim = claim_other};
-const request_type request_select = {
+const exchange_type exchange_plain = {.name = "command"};
+const exchange_type exchange_other = {.name = "command", .claim = claim_other};
+const exchange_type exchange_select = {
     .name = "SELECT", .barrier = true, .moves_on = true, .claim = claim_select, .finish = finish_select};
-const request_type request_unselect = {
+const exchange_type exchange_unselect = {
     .name = "UNSELECT", .barrier = true, .moves_on = true, .finish = finish_unselect};
-const request_type request_fetch = {
+const exchange_type exchange_fetch = {
     .name = "UID FETCH", .in_folder = true, .claim = claim_fetch, .finish = finish_fetch};
-const request_type request_store = {
+const exchange_type exchange_store = {
     .name = "UID STORE", .in_folder = true, .claim = claim_store, .finish = finish_store};
-const request_type request_copy = {.name = "UID COPY", .in_folder = true, .finish = finish_copy};
-const request_type request_move = {
+const exchange_type exchange_copy = {.name = "UID COPY", .in_folder = true, .finish = finish_copy};
+const exchange_type exchange_move = {
     .name = "UID MOVE", .in_folder = true, .claim = claim_move, .finish = finish_copy};
-const request_type request_expunge = {.name = "EXPUNGE", .in_folder = true};
-const request_type request_search = {.name = "UID SEARCH",
+const exchange_type exchange_expunge = {.name = "EXPUNGE", .in_folder = true};
+const exchange_type exchange_search = {.name = "UID SEARCH",
                                      .in_folder = true,
                                      .alone = BIT(IMAP_SEARCH) | BIT(IMAP_ESEARCH),
                                      .claim = claim_search,
                                      .finish = finish_search};
-const request_type request_list = {
+const exchange_type exchange_list = {
     .name = "LIST", .alone = BIT(IMAP_LIST) | BIT(IMAP_LSUB), .claim = claim_list};
-const request_type request_status = {.name = "STATUS", .claim = claim_status, .finish = finish_status};
-const request_type request_append = {.name = "APPEND", .finish = finish_append};
+const exchange_type exchange_status = {.name = "STATUS", .claim = claim_status, .finish = finish_status};
+const exchange_type exchange_append = {.name = "APPEND", .finish = finish_append};

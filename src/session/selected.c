@@ -1,14 +1,14 @@
 #include "session_priv.h"
 
-folder *selected_new(const char *name) {
-    folder *f = g_new0(folder, 1);
+selected *selected_new(const char *name) {
+    selected *f = g_new0(selected, 1);
 
     f->name = g_strdup(name);
     f->pub.name = f->name;
     return f;
 }
 
-void selected_free(folder *f) {
+void selected_free(selected *f) {
     if (f) {
         g_free(f->name);
         g_strfreev(f->permanent);
@@ -16,7 +16,7 @@ void selected_free(folder *f) {
     }
 }
 
-static void set_flags(folder *f, const imap_flags *flags) {
+static void set_flags(selected *f, const imap_flags *flags) {
     g_strfreev(f->permanent);
     f->permanent = g_new0(char *, flags->all.count + 1);
     for (size_t i = 0; i < flags->all.count; i++) {
@@ -25,7 +25,7 @@ static void set_flags(folder *f, const imap_flags *flags) {
     f->pub.permanent = (const char *const *)f->permanent;
 }
 
-static bool learn_code(folder *f, const imap_code *code) {
+static bool learn_code(selected *f, const imap_code *code) {
     switch (code->name) {
     case IMAP_CODE_UIDVALIDITY:
         f->pub.uidvalidity = code->valid ? (uint32_t)code->number : 0;
@@ -59,7 +59,7 @@ static bool learn_code(folder *f, const imap_code *code) {
     }
 }
 
-bool folder_learn(folder *f, const imap_response *r) {
+bool selected_learn(selected *f, const imap_response *r) {
     switch (r->kind) {
     case IMAP_FLAGS:
         if (!f->permanent_told) {
