@@ -38,6 +38,7 @@ struct engine {
     GPtrArray *answers; /* kept: the view looks into them */
     struct asked asked; /* the last need, until its answer */
     unsigned mail_needs;
+    bool needs_raw; /* the server has no usable structure: nothing less than the whole message helps */
 };
 
 /* --- what the layer shares about jobs ----------------------------------------------------------------------------- */
@@ -540,11 +541,18 @@ rules_job *rules_begin(rules *set, wire_message *eval) {
 }
 
 static enum turn step(rules_job *job) {
+    struct engine *e = job->engine;
     static enum turn (*const phases[])(rules_job * job) = {
         [PHASE_START] = start,          [PHASE_NEXT_RULE] = begin_rule, [PHASE_WHEN] = decide, [PHASE_ACTIONS] = act,
         [PHASE_RUN] = run_function,     [PHASE_RULE_DONE] = end_rule};
 
-    return phases[job->engine->phase](job);
+    if (e->needs_raw) {
+        mail_need raw = {.kind = MAIL_NEED_RAW, .limit = job->rules->limits.message};
+        e->needs_raw = false;
+        job->need = job_need_mail(job, &raw);
+        return TURN_NEED;
+    }
+    return phases[e->phase](job);
 }
 
 static bool is_mail_need(const wire_message *need) {
@@ -576,6 +584,7 @@ void rules_answer(rules_job *job, wire_message *answer) {
     g_ptr_array_add(e->answers, answer);
     job->answer = answer;
     g_autofree char *failure = engine_feed_answer(job, &e->asked);
+    e->needs_raw = e->asked.kind == WIRE_NEED_STRUCTURE && !failure && answer->u.answer.n_parts == 0;
     bool raises = e->phase == PHASE_RUN || e->payload; /* it looks at the answer itself */
     if (failure && !raises) {
         e->fatal = (wire_rule_error){.rule = job->at ? wire_str(job->reply, job->at->wire->name) : NULL,
