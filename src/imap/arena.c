@@ -52,7 +52,7 @@ void *imap_arena_grow(imap_arena *arena, void *old, size_t old_size, size_t size
         }
     }
     out = imap_arena_alloc(arena, size);
-    if (old_size) {
+    if (old && old_size) {
         memcpy(out, old, old_size);
     }
     return out;

@@ -22,10 +22,8 @@ static bool add_unit(GString *out, uint32_t unit, uint32_t *high) {
     if (*high) {
         unit = 0x10000 + ((*high - 0xd800) << 10) + (unit - 0xdc00);
         *high = 0;
-    } else if (unit >= 0x20 && unit < 0x7f) {
+    } else if (unit == 0 || (unit >= 0x20 && unit < 0x7f)) {
         return false; /* printable ASCII stands for itself */
-    } else if (unit == 0) {
-        return false;
     }
     g_string_append_unichar(out, unit);
     return true;
