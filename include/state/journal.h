@@ -278,8 +278,8 @@ struct state_validity_change {
 };
 typedef void (*state_validity_fn)(void *user, const error *err, const struct state_validity_change *change);
 /* The folder's rows of any other UIDVALIDITY can no longer be addressed; rows whose open steps need no UID go on, and
- * so do those that a finished step has moved elsewhere (compare their target_uidvalidity with the folder they are in). Do
- * not send anything by UID from before this call. Nothing changes if the cursor has this UIDVALIDITY already. */
+ * so do those that a finished step has moved elsewhere (compare their target_uidvalidity with that of the folder they
+ * are in). Do not send anything by UID from before this call. Nothing changes if the cursor has this UIDVALIDITY. */
 void state_uidvalidity_changed(state *st, const struct state_validity *validity, state_validity_fn done, void *user);
 
 /* The message of this planned row was found under another UID. A row that this UID has without a plan is forgotten; one

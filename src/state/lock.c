@@ -16,7 +16,7 @@ static error *held(const char *dir, int fd) {
                      dir, *pid ? pid : "unknown");
 }
 
-error *lock_take(const char *dir, int *fd_out) {
+error *state_lock_take(const char *dir, int *fd_out) {
     g_autofree char *path = g_build_filename(dir, "lock", NULL);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     error *err = NULL;

@@ -177,8 +177,8 @@ struct request {
 };
 
 /* A new request; the caller fills in and done, then submits it, which takes it. */
-struct request *request_new(state *st, enum request_type type, void *user);
-void request_submit(state *st, struct request *r);
-bool request_writes(enum request_type type);
+struct request *state_request_new(state *st, enum request_type type, void *user);
+void state_request_submit(state *st, struct request *r);
+bool state_request_writes(enum request_type type);
 
 #endif

@@ -56,35 +56,35 @@ static void deliver_pruned(const struct request *r) {
 static void submit_rows_answer(state *st, struct request *r, state_rows_fn done) {
     r->done.rows = done;
     r->deliver = done ? deliver_rows : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 /* --- cursors and arrival ------------------------------------------------------------------------------------------ */
 
 void state_cursor_load(state *st, const char *account, const char *folder, state_cursor_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_CURSOR_LOAD, user);
+    struct request *r = state_request_new(st, REQUEST_CURSOR_LOAD, user);
 
     r->in.cursor.account = arena_strdup(&r->arena, account);
     r->in.cursor.folder = arena_strdup(&r->arena, folder);
     r->done.cursor = done;
     r->deliver = done ? deliver_cursor : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_cursor_set(state *st, const char *account, const char *folder, const struct state_cursor *cursor,
                       state_done_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_CURSOR_SET, user);
+    struct request *r = state_request_new(st, REQUEST_CURSOR_SET, user);
 
     r->in.cursor.account = arena_strdup(&r->arena, account);
     r->in.cursor.folder = arena_strdup(&r->arena, folder);
     r->in.cursor.cursor = *cursor;
     r->done.plain = done;
     r->deliver = done ? deliver_plain : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_arrive(state *st, const struct state_arrive *arrive, state_arrive_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_ARRIVE, user);
+    struct request *r = state_request_new(st, REQUEST_ARRIVE, user);
 
     r->in.arrive = *arrive;
     r->in.arrive.account = arena_strdup(&r->arena, arrive->account);
@@ -92,14 +92,14 @@ void state_arrive(state *st, const struct state_arrive *arrive, state_arrive_fn 
     r->in.arrive.uids = arena_memdup(&r->arena, arrive->uids, arrive->n_uids * sizeof *arrive->uids);
     r->done.arrive = done;
     r->deliver = done ? deliver_arrivals : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
 
 static struct request *rows_request(state *st, enum request_type type, const int64_t *rows, size_t n, int by,
                                     void *user) {
-    struct request *r = request_new(st, type, user);
+    struct request *r = state_request_new(st, type, user);
 
     r->in.rows.v = arena_memdup(&r->arena, rows, n * sizeof *rows);
     r->in.rows.n = n;
@@ -128,7 +128,7 @@ void state_drop(state *st, const int64_t *rows, size_t n, state_rows_fn done, vo
 }
 
 void state_park(state *st, int64_t row, const error *err, state_rows_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_PARK, user);
+    struct request *r = state_request_new(st, REQUEST_PARK, user);
 
     r->in.park.row = row;
     r->in.park.err = arena_error(&r->arena, err);
@@ -136,7 +136,7 @@ void state_park(state *st, int64_t row, const error *err, state_rows_fn done, vo
 }
 
 void state_rekey(state *st, int64_t row, uint32_t uidvalidity, uint32_t uid, state_rows_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_REKEY, user);
+    struct request *r = state_request_new(st, REQUEST_REKEY, user);
 
     r->in.rekey.row = row;
     r->in.rekey.uidvalidity = uidvalidity;
@@ -172,7 +172,7 @@ static const struct state_delivery *copy_deliveries(struct arena *arena, const s
 }
 
 void state_plan(state *st, const struct state_plan *plan, state_plan_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_PLAN, user);
+    struct request *r = state_request_new(st, REQUEST_PLAN, user);
 
     r->in.plan = *plan;
     r->in.plan.identity = arena_strdup(&r->arena, plan->identity);
@@ -181,11 +181,11 @@ void state_plan(state *st, const struct state_plan *plan, state_plan_fn done, vo
     r->in.plan.deliveries = copy_deliveries(&r->arena, plan->deliveries, plan->n_deliveries);
     r->done.plan = done;
     r->deliver = done ? deliver_planned : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_step_begin(state *st, const struct state_step_note *notes, size_t n, state_rows_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_STEP_BEGIN, user);
+    struct request *r = state_request_new(st, REQUEST_STEP_BEGIN, user);
     struct state_step_note *copy = arena_alloc(&r->arena, n, sizeof *copy);
 
     for (size_t i = 0; i < n; i++) {
@@ -198,7 +198,7 @@ void state_step_begin(state *st, const struct state_step_note *notes, size_t n, 
 }
 
 void state_step_done(state *st, const struct state_step_result *results, size_t n, state_rows_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_STEP_DONE, user);
+    struct request *r = state_request_new(st, REQUEST_STEP_DONE, user);
     struct state_step_result *copy = arena_alloc(&r->arena, n, sizeof *copy);
 
     for (size_t i = 0; i < n; i++) {
@@ -212,7 +212,7 @@ void state_step_done(state *st, const struct state_step_result *results, size_t 
 
 void state_step_failed(state *st, const struct state_step_failure *failures, size_t n, state_rows_fn done,
                        void *user) {
-    struct request *r = request_new(st, REQUEST_STEP_FAILED, user);
+    struct request *r = state_request_new(st, REQUEST_STEP_FAILED, user);
     struct state_step_failure *copy = arena_alloc(&r->arena, n, sizeof *copy);
 
     for (size_t i = 0; i < n; i++) {
@@ -227,14 +227,14 @@ void state_step_failed(state *st, const struct state_step_failure *failures, siz
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
 void state_list(state *st, const struct state_filter *filter, state_messages_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_LIST, user);
+    struct request *r = state_request_new(st, REQUEST_LIST, user);
 
     r->in.list = *filter;
     r->in.list.account = arena_strdup(&r->arena, filter->account);
     r->in.list.folder = arena_strdup(&r->arena, filter->folder);
     r->done.messages = done;
     r->deliver = done ? deliver_messages : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_load(state *st, const int64_t *rows, size_t n, state_messages_fn done, void *user) {
@@ -242,20 +242,20 @@ void state_load(state *st, const int64_t *rows, size_t n, state_messages_fn done
 
     r->done.messages = done;
     r->deliver = done ? deliver_messages : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_counts(state *st, state_counts_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_COUNTS, user);
+    struct request *r = state_request_new(st, REQUEST_COUNTS, user);
 
     r->done.counts = done;
     r->deliver = done ? deliver_counts : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_find_handled(state *st, const char *account, const char *folder, const char *const *identities, size_t n,
                         state_handled_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_FIND_HANDLED, user);
+    struct request *r = state_request_new(st, REQUEST_FIND_HANDLED, user);
 
     r->in.handled.account = arena_strdup(&r->arena, account);
     r->in.handled.folder = arena_strdup(&r->arena, folder);
@@ -263,25 +263,25 @@ void state_find_handled(state *st, const char *account, const char *folder, cons
     r->in.handled.n = n;
     r->done.handled = done;
     r->deliver = done ? deliver_handled : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_uidvalidity_changed(state *st, const struct state_validity *validity, state_validity_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_UIDVALIDITY, user);
+    struct request *r = state_request_new(st, REQUEST_UIDVALIDITY, user);
 
     r->in.validity = *validity;
     r->in.validity.account = arena_strdup(&r->arena, validity->account);
     r->in.validity.folder = arena_strdup(&r->arena, validity->folder);
     r->done.validity = done;
     r->deliver = done ? deliver_validity : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_prune(state *st, const struct state_keep *keep, state_pruned_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_PRUNE, user);
+    struct request *r = state_request_new(st, REQUEST_PRUNE, user);
 
     r->in.keep = *keep;
     r->done.pruned = done;
     r->deliver = done ? deliver_pruned : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }

@@ -37,7 +37,7 @@ static void deliver_number(const struct request *r) {
 }
 
 static struct request *due_request(state *st, enum request_type type, const struct state_due *due, void *user) {
-    struct request *r = request_new(st, type, user);
+    struct request *r = state_request_new(st, type, user);
 
     r->in.due = *due;
     r->in.due.webhook = arena_strdup(&r->arena, due->webhook);
@@ -50,7 +50,7 @@ void state_outbox_due(state *st, const struct state_due *due, state_outbox_fn do
 
     r->done.outbox = done;
     r->deliver = done ? deliver_entries : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_outbox_next(state *st, const char *webhook, const char *const *skip, size_t n_skip, state_next_due_fn done,
@@ -60,49 +60,49 @@ void state_outbox_next(state *st, const char *webhook, const char *const *skip, 
 
     r->done.next = done;
     r->deliver = done ? deliver_next : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_outbox_result(state *st, const struct state_outbox_result *result, state_rows_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_OUTBOX_RESULT, user);
+    struct request *r = state_request_new(st, REQUEST_OUTBOX_RESULT, user);
 
     r->in.result = *result;
     r->in.result.id = arena_strdup(&r->arena, result->id);
     r->in.result.err = arena_error(&r->arena, result->err);
     r->done.rows = done;
     r->deliver = done ? deliver_rows : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_outbox_replay(state *st, const char *id, state_rows_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_OUTBOX_REPLAY, user);
+    struct request *r = state_request_new(st, REQUEST_OUTBOX_REPLAY, user);
 
     r->in.id = arena_strdup(&r->arena, id);
     r->done.rows = done;
     r->deliver = done ? deliver_rows : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_outbox_list(state *st, const struct state_outbox_filter *filter, state_outbox_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_OUTBOX_LIST, user);
+    struct request *r = state_request_new(st, REQUEST_OUTBOX_LIST, user);
 
     r->in.outbox_list = *filter;
     r->in.outbox_list.webhook = arena_strdup(&r->arena, filter->webhook);
     r->done.outbox = done;
     r->deliver = done ? deliver_entries : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_outbox_counts(state *st, state_outbox_counts_fn done, void *user) {
-    struct request *r = request_new(st, REQUEST_OUTBOX_COUNTS, user);
+    struct request *r = state_request_new(st, REQUEST_OUTBOX_COUNTS, user);
 
     r->done.outbox_counts = done;
     r->deliver = done ? deliver_outbox_counts : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 static struct request *kv_request(state *st, enum request_type type, const char *ns, const char *key, void *user) {
-    struct request *r = request_new(st, type, user);
+    struct request *r = state_request_new(st, type, user);
 
     r->in.kv.ns = arena_strdup(&r->arena, ns);
     r->in.kv.key = arena_strdup(&r->arena, key);
@@ -114,7 +114,7 @@ void state_kv_get(state *st, const char *ns, const char *key, state_kv_fn done, 
 
     r->done.kv = done;
     r->deliver = done ? deliver_value : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_kv_set(state *st, const char *ns, const char *key, const void *value, size_t len, uint64_t ttl_ms,
@@ -126,7 +126,7 @@ void state_kv_set(state *st, const char *ns, const char *key, const void *value,
     r->in.kv.ttl_ms = ttl_ms;
     r->done.plain = done;
     r->deliver = done ? deliver_plain : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_kv_delete(state *st, const char *ns, const char *key, state_done_fn done, void *user) {
@@ -134,7 +134,7 @@ void state_kv_delete(state *st, const char *ns, const char *key, state_done_fn d
 
     r->done.plain = done;
     r->deliver = done ? deliver_plain : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }
 
 void state_kv_incr(state *st, const char *ns, const char *key, int64_t by, uint64_t ttl_ms, state_kv_number_fn done,
@@ -145,5 +145,5 @@ void state_kv_incr(state *st, const char *ns, const char *key, int64_t by, uint6
     r->in.kv.ttl_ms = ttl_ms;
     r->done.number = done;
     r->deliver = done ? deliver_number : NULL;
-    request_submit(st, r);
+    state_request_submit(st, r);
 }

@@ -37,7 +37,7 @@ static request_fn *const requests[REQUEST_TYPES] = {
 };
 
 static error *run(struct backend *db, const char *sql) {
-    struct query q = query(db, sql);
+    struct query q = db_query(db, sql);
 
     query_run(&q);
     return db_take_error(db);
@@ -64,7 +64,7 @@ static bool only_this_request(const error *err) {
 
 /* A savepoint a request that writes: what it did before it failed is taken back, its neighbours stay. */
 static error *sqlite_exec(struct backend *db, struct request *r) {
-    bool writes = request_writes(r->type);
+    bool writes = state_request_writes(r->type);
     error *err = writes ? run(db, "SAVEPOINT request") : NULL, *own;
 
     if (err) {

@@ -6,7 +6,7 @@ enum { PRUNE_ROWS = 500, DAY_MS = 24 * 60 * 60 * 1000 };
 /* --- UIDVALIDITY -------------------------------------------------------------------------------------------------- */
 
 static int64_t run_on_folder(struct backend *db, const char *sql, int64_t folder, uint32_t uidvalidity) {
-    struct query q = query(db, sql);
+    struct query q = db_query(db, sql);
 
     query_int(&q, folder);
     query_int(&q, uidvalidity);
@@ -16,7 +16,7 @@ static int64_t run_on_folder(struct backend *db, const char *sql, int64_t folder
 static void start_cursor(struct backend *db, struct request *r, int64_t folder) {
     const struct state_validity *in = &r->in.validity;
     struct query q =
-        query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ? WHERE id = ?");
+        db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ? WHERE id = ?");
 
     query_int(&q, in->uidvalidity);
     query_int(&q, in->last_uid);
@@ -27,7 +27,7 @@ static void start_cursor(struct backend *db, struct request *r, int64_t folder) 
 }
 
 static bool is_current(struct backend *db, int64_t folder, uint32_t uidvalidity) {
-    struct query q = query(db, "SELECT 1 FROM folder WHERE id = ? AND uidvalidity = ?");
+    struct query q = db_query(db, "SELECT 1 FROM folder WHERE id = ? AND uidvalidity = ?");
     bool current;
 
     query_int(&q, folder);
@@ -44,7 +44,7 @@ error *exec_uidvalidity(struct backend *db, struct request *r) {
     if (!in->uidvalidity) {
         return error_at(error_new(ERROR_INVALID, "UIDVALIDITY 0"), in->account, in->folder, 0, NULL);
     }
-    folder = folder_make(db, in->account, in->folder);
+    folder = db_folder_make(db, in->account, in->folder);
     if (is_current(db, folder, in->uidvalidity)) {
         return NULL;
     }
@@ -65,25 +65,25 @@ error *exec_uidvalidity(struct backend *db, struct request *r) {
 }
 
 error *exec_rekey(struct backend *db, struct request *r) {
-    struct state_row *out = rows_alloc(r, 1);
+    struct state_row *out = db_rows_alloc(r, 1);
     error *err;
 
-    row_read(db, r->in.rekey.row, 0, out);
+    db_row_read(db, r->in.rekey.row, 0, out);
     if (out->gone || out->stage == STATE_DONE) {
         return NULL;
     }
     if (!out->next_seq) {
         return error_new(ERROR_INVALID, "message %" G_GINT64_FORMAT " has no plan", r->in.rekey.row);
     }
-    err = row_rekey(db, r->in.rekey.row, r->in.rekey.uidvalidity, r->in.rekey.uid);
-    row_read(db, r->in.rekey.row, 0, out);
+    err = db_row_rekey(db, r->in.rekey.row, r->in.rekey.uidvalidity, r->in.rekey.uid);
+    db_row_read(db, r->in.rekey.row, 0, out);
     return err;
 }
 
 /* --- pruning ------------------------------------------------------------------------------------------------------ */
 
 static uint64_t prune_older(struct backend *db, const char *sql, int64_t than) {
-    struct query q = query(db, sql);
+    struct query q = db_query(db, sql);
 
     query_int(&q, than);
     query_int(&q, PRUNE_ROWS);
@@ -92,9 +92,9 @@ static uint64_t prune_older(struct backend *db, const char *sql, int64_t than) {
 
 /* Age is counted from a clock of pruning's own, which follows the wall clock by a day a round at most. */
 static int64_t prune_clock(struct backend *db, int64_t now) {
-    int64_t clock = MIN(now, meta_get(db, "prune_clock", now) + (db->pruning ? 0 : DAY_MS));
+    int64_t clock = MIN(now, db_meta_get(db, "prune_clock", now) + (db->pruning ? 0 : DAY_MS));
 
-    meta_set(db, "prune_clock", clock);
+    db_meta_set(db, "prune_clock", clock);
     return clock;
 }
 
@@ -140,7 +140,7 @@ error *exec_clock_back(struct backend *db, struct request *r) {
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(updates); i++) {
-        struct query q = query(db, updates[i]);
+        struct query q = db_query(db, updates[i]);
         query_int(&q, r->now);
         query_run(&q);
     }

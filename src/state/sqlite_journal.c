@@ -2,18 +2,18 @@
 #include "sqlite_priv.h"
 
 static bool cursor_read(struct backend *db, const char *account, const char *folder, struct state_cursor *out) {
-    struct query q = query(db, "SELECT uidvalidity, last_uid, modseq, updated FROM folder"
-                               " WHERE account = ? AND name = ? AND uidvalidity <> 0");
+    struct query q = db_query(db, "SELECT uidvalidity, last_uid, modseq, updated FROM folder"
+                                  " WHERE account = ? AND name = ? AND uidvalidity <> 0");
     bool found;
 
     query_text(&q, account);
     query_text(&q, folder);
     found = query_next(&q);
     if (found) {
-        out->uidvalidity = (uint32_t)column_int(&q, 0);
-        out->last_uid = (uint32_t)column_int(&q, 1);
-        out->modseq = (uint64_t)column_int(&q, 2);
-        out->updated = column_int(&q, 3);
+        out->uidvalidity = (uint32_t)db_column_int(&q, 0);
+        out->last_uid = (uint32_t)db_column_int(&q, 1);
+        out->modseq = (uint64_t)db_column_int(&q, 2);
+        out->updated = db_column_int(&q, 3);
     }
     query_end(&q);
     return found;
@@ -47,9 +47,9 @@ error *exec_cursor_set(struct backend *db, struct request *r) {
     if (err) {
         return error_at(err, r->in.cursor.account, r->in.cursor.folder, 0, NULL);
     }
-    int64_t folder = folder_make(db, r->in.cursor.account, r->in.cursor.folder);
+    int64_t folder = db_folder_make(db, r->in.cursor.account, r->in.cursor.folder);
     struct query q =
-        query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ? WHERE id = ?");
+        db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ? WHERE id = ?");
     query_int(&q, c->uidvalidity);
     query_int(&q, c->last_uid);
     query_int(&q, (int64_t)c->modseq);
@@ -62,7 +62,7 @@ error *exec_cursor_set(struct backend *db, struct request *r) {
 /* --- arrival ------------------------------------------------------------------------------------------------------ */
 
 static bool take_own(struct backend *db, int64_t folder, uint32_t uidvalidity, uint32_t uid) {
-    struct query q = query(db, "DELETE FROM own WHERE folder = ? AND uidvalidity = ? AND uid = ?");
+    struct query q = db_query(db, "DELETE FROM own WHERE folder = ? AND uidvalidity = ? AND uid = ?");
 
     query_int(&q, folder);
     query_int(&q, uidvalidity);
@@ -73,9 +73,9 @@ static bool take_own(struct backend *db, int64_t folder, uint32_t uidvalidity, u
 /* False if the UID has its row already. */
 static bool insert_message(struct backend *db, struct request *r, int64_t folder, struct state_arrival *arrival) {
     const struct state_arrive *in = &r->in.arrive;
-    struct query q = query(db, "INSERT INTO message(account, folder, uidvalidity, uid, stage, own, attempts,"
-                               " arrived_at, next_at, set_at) VALUES(?, ?, ?, ?, 1, ?, 1, ?, ?, ?)"
-                               " ON CONFLICT DO NOTHING");
+    struct query q = db_query(db, "INSERT INTO message(account, folder, uidvalidity, uid, stage, own, attempts,"
+                                  " arrived_at, next_at, set_at) VALUES(?, ?, ?, ?, 1, ?, 1, ?, ?, ?)"
+                                  " ON CONFLICT DO NOTHING");
 
     arrival->own = take_own(db, folder, in->uidvalidity, arrival->uid);
     query_text(&q, in->account);
@@ -100,7 +100,7 @@ error *exec_arrive(struct backend *db, struct request *r) {
     if (err) {
         return error_at(err, in->account, in->folder, 0, NULL);
     }
-    int64_t folder = folder_make(db, in->account, in->folder);
+    int64_t folder = db_folder_make(db, in->account, in->folder);
     r->out.arrivals.v = arena_alloc(&r->arena, in->n_uids, sizeof *r->out.arrivals.v);
     for (size_t i = 0; i < in->n_uids; i++) {
         struct state_arrival arrival = {.uid = in->uids[i]};
@@ -108,8 +108,8 @@ error *exec_arrive(struct backend *db, struct request *r) {
             r->out.arrivals.v[r->out.arrivals.n++] = arrival;
         }
     }
-    struct query q = query(db, "UPDATE folder SET uidvalidity = ?, last_uid = max(last_uid, ?),"
-                               " modseq = max(modseq, ?), updated = ? WHERE id = ?");
+    struct query q = db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = max(last_uid, ?),"
+                                  " modseq = max(modseq, ?), updated = ? WHERE id = ?");
     query_int(&q, in->uidvalidity);
     query_int(&q, in->last_uid);
     query_int(&q, (int64_t)in->modseq);
@@ -150,24 +150,24 @@ static error *check_plan(const struct state_plan *plan) {
 }
 
 static bool subject_read(struct backend *db, int64_t row, struct subject *out) {
-    struct query q = query(db, "SELECT folder, uidvalidity, uid, own FROM message WHERE id = ? AND stage = 1");
+    struct query q = db_query(db, "SELECT folder, uidvalidity, uid, own FROM message WHERE id = ? AND stage = 1");
     bool found;
 
     query_int(&q, row);
     found = query_next(&q);
     if (found) {
-        out->folder = column_int(&q, 0);
-        out->uidvalidity = (uint32_t)column_int(&q, 1);
-        out->uid = (uint32_t)column_int(&q, 2);
-        out->own = column_int(&q, 3) != 0;
+        out->folder = db_column_int(&q, 0);
+        out->uidvalidity = (uint32_t)db_column_int(&q, 1);
+        out->uid = (uint32_t)db_column_int(&q, 2);
+        out->own = db_column_int(&q, 3) != 0;
     }
     query_end(&q);
     return found;
 }
 
 static void mark_handled(struct backend *db, struct request *r, int64_t row) {
-    struct query q = query(db, "UPDATE message SET stage = 4, identity = ?, finished_at = ?, error_code = -1,"
-                               " error_text = NULL, error_rule = NULL WHERE id = ?");
+    struct query q = db_query(db, "UPDATE message SET stage = 4, identity = ?, finished_at = ?, error_code = -1,"
+                                  " error_text = NULL, error_rule = NULL WHERE id = ?");
 
     query_text(&q, r->in.plan.identity);
     query_int(&q, r->now);
@@ -178,8 +178,8 @@ static void mark_handled(struct backend *db, struct request *r, int64_t row) {
 /* An earlier row of the same mail: this one is done with, or lends it its UID. */
 static bool meet_earlier(struct backend *db, struct request *r, const struct subject *s, error **err_out) {
     struct state_planned *out = &r->out.planned;
-    struct query q = query(db, "SELECT l.message, m.rekey FROM ledger l LEFT JOIN message m ON m.id = l.message"
-                               " WHERE l.folder = ? AND l.identity = ?");
+    struct query q = db_query(db, "SELECT l.message, m.rekey FROM ledger l LEFT JOIN message m ON m.id = l.message"
+                                  " WHERE l.folder = ? AND l.identity = ?");
     bool rekey;
 
     query_int(&q, s->folder);
@@ -187,24 +187,24 @@ static bool meet_earlier(struct backend *db, struct request *r, const struct sub
     if (!query_next(&q)) {
         return false;
     }
-    out->earlier = column_int(&q, 0);
-    rekey = column_int(&q, 1) != 0;
+    out->earlier = db_column_int(&q, 0);
+    rekey = db_column_int(&q, 1) != 0;
     query_end(&q);
     if (rekey) {
         out->outcome = STATE_PLAN_ADOPTED;
-        *err_out = row_rekey(db, out->earlier, s->uidvalidity, s->uid);
+        *err_out = db_row_rekey(db, out->earlier, s->uidvalidity, s->uid);
         return true;
     }
     out->outcome = STATE_PLAN_HANDLED;
     mark_handled(db, r, r->in.plan.row);
-    row_read(db, r->in.plan.row, 0, &out->row);
+    db_row_read(db, r->in.plan.row, 0, &out->row);
     return true;
 }
 
 static void remember(struct backend *db, struct request *r, int64_t folder) {
-    struct query q = query(db, "INSERT INTO ledger(folder, identity, message, handled_at) VALUES(?, ?, ?, ?)"
-                               " ON CONFLICT DO UPDATE SET message = excluded.message,"
-                               " handled_at = excluded.handled_at");
+    struct query q = db_query(db, "INSERT INTO ledger(folder, identity, message, handled_at) VALUES(?, ?, ?, ?)"
+                                  " ON CONFLICT DO UPDATE SET message = excluded.message,"
+                                  " handled_at = excluded.handled_at");
 
     query_int(&q, folder);
     query_text(&q, r->in.plan.identity);
@@ -214,7 +214,8 @@ static void remember(struct backend *db, struct request *r, int64_t folder) {
 }
 
 static void insert_step(struct backend *db, int64_t row, const struct state_step *step) {
-    struct query q = query(db, "INSERT INTO step(message, seq, verb, rule, needs_uid, args) VALUES(?, ?, ?, ?, ?, ?)");
+    struct query q = db_query(db, "INSERT INTO step(message, seq, verb, rule, needs_uid, args)"
+                                  " VALUES(?, ?, ?, ?, ?, ?)");
 
     query_int(&q, row);
     query_int(&q, step->seq);
@@ -226,8 +227,8 @@ static void insert_step(struct backend *db, int64_t row, const struct state_step
 }
 
 static void insert_delivery(struct backend *db, struct request *r, const struct state_delivery *d) {
-    struct query q = query(db, "INSERT INTO outbox(id, webhook, message, seq, state, created, next_at, set_at)"
-                               " VALUES(?, ?, ?, ?, 1, ?, ?, ?)");
+    struct query q = db_query(db, "INSERT INTO outbox(id, webhook, message, seq, state, created, next_at, set_at)"
+                                  " VALUES(?, ?, ?, ?, 1, ?, ?, ?)");
 
     query_text(&q, d->id);
     query_text(&q, d->webhook);
@@ -237,7 +238,7 @@ static void insert_delivery(struct backend *db, struct request *r, const struct 
     query_int(&q, r->now);
     query_int(&q, r->now);
     query_run(&q);
-    q = query(db, "INSERT INTO outbox_body(n, body) VALUES(?, ?)");
+    q = db_query(db, "INSERT INTO outbox_body(n, body) VALUES(?, ?)");
     query_int(&q, sqlite3_last_insert_rowid(db->handle));
     query_blob(&q, d->body ? d->body : "", d->body ? d->body_len : 0);
     query_run(&q);
@@ -245,8 +246,8 @@ static void insert_delivery(struct backend *db, struct request *r, const struct 
 
 static void store_plan(struct backend *db, struct request *r) {
     const struct state_plan *plan = &r->in.plan;
-    struct query q = query(db, "UPDATE message SET stage = 2, identity = ?, meta = ?, next_at = ?, set_at = ?,"
-                               " error_code = -1, error_text = NULL, error_rule = NULL WHERE id = ?");
+    struct query q = db_query(db, "UPDATE message SET stage = 2, identity = ?, meta = ?, next_at = ?, set_at = ?,"
+                                  " error_code = -1, error_text = NULL, error_rule = NULL WHERE id = ?");
 
     query_text(&q, plan->identity);
     query_blob(&q, plan->meta, plan->meta_len);
@@ -287,6 +288,6 @@ error *exec_plan(struct backend *db, struct request *r) {
         remember(db, r, s.folder);
     }
     store_plan(db, r);
-    row_advance(db, r, plan->row, 0, &out->row);
+    db_row_advance(db, r, plan->row, 0, &out->row);
     return NULL;
 }

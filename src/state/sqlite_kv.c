@@ -16,7 +16,7 @@ static error *check_key(const struct request *r) {
 
 /* False if there is none that has not expired. */
 static bool read_value(struct backend *db, struct request *r, const void **value_out, size_t *len_out) {
-    struct query q = query(db, "SELECT value FROM kv WHERE ns = ? AND key = ? AND (expires IS NULL OR expires > ?)");
+    struct query q = db_query(db, "SELECT value FROM kv WHERE ns = ? AND key = ? AND (expires IS NULL OR expires > ?)");
     bool found;
 
     query_text(&q, r->in.kv.ns);
@@ -24,15 +24,15 @@ static bool read_value(struct backend *db, struct request *r, const void **value
     query_int(&q, r->now);
     found = query_next(&q);
     if (found) {
-        *value_out = column_blob(&q, 0, &r->arena, len_out);
+        *value_out = db_column_blob(&q, 0, &r->arena, len_out);
     }
     query_end(&q);
     return found;
 }
 
 static void write_value(struct backend *db, struct request *r, const void *value, size_t len) {
-    struct query q = query(db, "INSERT INTO kv(ns, key, value, expires, set_at) VALUES(?1, ?2, ?3, ?4, ?5)"
-                               " ON CONFLICT DO UPDATE SET value = ?3, expires = ?4, set_at = ?5");
+    struct query q = db_query(db, "INSERT INTO kv(ns, key, value, expires, set_at) VALUES(?1, ?2, ?3, ?4, ?5)"
+                                  " ON CONFLICT DO UPDATE SET value = ?3, expires = ?4, set_at = ?5");
 
     query_text(&q, r->in.kv.ns);
     query_text(&q, r->in.kv.key);
@@ -68,7 +68,7 @@ error *exec_kv_set(struct backend *db, struct request *r) {
 }
 
 error *exec_kv_delete(struct backend *db, struct request *r) {
-    struct query q = query(db, "DELETE FROM kv WHERE ns = ? AND key = ?");
+    struct query q = db_query(db, "DELETE FROM kv WHERE ns = ? AND key = ?");
 
     query_text(&q, r->in.kv.ns);
     query_text(&q, r->in.kv.key);
@@ -104,7 +104,7 @@ error *exec_kv_incr(struct backend *db, struct request *r) {
         return error_new(ERROR_INVALID, "the value of \"%s\" is no number, or would be too large", r->in.kv.key);
     }
     g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, r->out.number);
-    struct query q = query(db, "UPDATE kv SET value = ? WHERE ns = ? AND key = ?");
+    struct query q = db_query(db, "UPDATE kv SET value = ? WHERE ns = ? AND key = ?");
     query_blob(&q, text, strlen(text));
     query_text(&q, r->in.kv.ns);
     query_text(&q, r->in.kv.key);

@@ -71,8 +71,8 @@ static void set_run_state(struct backend *db, enum run_state s) {
 }
 
 static int64_t pragma_int(struct backend *db, const char *sql) {
-    struct query q = query_once(db, sql);
-    int64_t value = query_next(&q) ? column_int(&q, 0) : 0;
+    struct query q = db_query_once(db, sql);
+    int64_t value = query_next(&q) ? db_column_int(&q, 0) : 0;
 
     query_end(&q);
     return value;
@@ -105,7 +105,7 @@ static error *build(struct backend *db, const char *path, int64_t now) {
         err = schema_create(db);
     }
     if (!err) {
-        meta_set(db, "prune_clock", now);
+        db_meta_set(db, "prune_clock", now);
         set_run_state(db, RUN_CLEAN);
         err = db_take_error(db);
     }
@@ -194,9 +194,9 @@ static error *quick_check(struct backend *db) {
     if (db->rc != SQLITE_OK || (db->clean && size > QUICK_CHECK_ALWAYS)) {
         return db_take_error(db);
     }
-    struct query q = query_once(db, "PRAGMA quick_check(1)");
+    struct query q = db_query_once(db, "PRAGMA quick_check(1)");
     if (query_next(&q)) {
-        const char *answer = column_text(&q, 0, &arena);
+        const char *answer = db_column_text(&q, 0, &arena);
         err = strcmp(answer, "ok") == 0 ? NULL : damaged(db, answer);
     }
     query_end(&q);
@@ -220,11 +220,11 @@ static error *mark_running(struct backend *db) {
 }
 
 static void read_instance(struct backend *db) {
-    struct query q = query(db, "SELECT value FROM meta WHERE key = 'instance'");
+    struct query q = db_query(db, "SELECT value FROM meta WHERE key = 'instance'");
     struct arena arena = {0};
 
     if (query_next(&q)) {
-        const char *id = column_text(&q, 0, &arena);
+        const char *id = db_column_text(&q, 0, &arena);
         g_strlcpy(db->instance_id, id ? id : "", sizeof db->instance_id);
     }
     query_end(&q);
@@ -306,7 +306,7 @@ static error *open_dir(struct backend *db, const struct state_options *options) 
     if (g_mkdir_with_parents(options->dir, 0700) != 0) {
         return errno_error(options->dir);
     }
-    err = lock_take(options->dir, &db->lock_fd);
+    err = state_lock_take(options->dir, &db->lock_fd);
     err = err ? err : inspect(db, &exists);
     if (!err && !exists) {
         err = create(db, now);

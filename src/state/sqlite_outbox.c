@@ -12,28 +12,28 @@
 
 static void read_entry(struct query *q, struct arena *arena, struct state_outbox_entry *out) {
     *out = (struct state_outbox_entry){
-        .position = column_int(q, 0),
-        .id = column_text(q, 1, arena),
-        .webhook = column_text(q, 2, arena),
-        .rule = column_text(q, 3, arena),
-        .account = column_text(q, 4, arena),
-        .row = column_int(q, 5),
-        .seq = (uint32_t)column_int(q, 6),
-        .state = (enum state_outbox_state)column_int(q, 7),
-        .attempts = (uint32_t)column_int(q, 8),
-        .created = column_int(q, 9),
-        .next_at = column_int(q, 10),
-        .http_status = (int)column_int(q, 11),
-        .error_text = column_text(q, 12, arena),
+        .position = db_column_int(q, 0),
+        .id = db_column_text(q, 1, arena),
+        .webhook = db_column_text(q, 2, arena),
+        .rule = db_column_text(q, 3, arena),
+        .account = db_column_text(q, 4, arena),
+        .row = db_column_int(q, 5),
+        .seq = (uint32_t)db_column_int(q, 6),
+        .state = (enum state_outbox_state)db_column_int(q, 7),
+        .attempts = (uint32_t)db_column_int(q, 8),
+        .created = db_column_int(q, 9),
+        .next_at = db_column_int(q, 10),
+        .http_status = (int)db_column_int(q, 11),
+        .error_text = db_column_text(q, 12, arena),
     };
 }
 
 static void read_body(struct backend *db, struct arena *arena, struct state_outbox_entry *entry) {
-    struct query q = query(db, "SELECT body FROM outbox_body WHERE n = ?");
+    struct query q = db_query(db, "SELECT body FROM outbox_body WHERE n = ?");
 
     query_int(&q, entry->position);
     if (query_next(&q)) {
-        entry->body = column_blob(&q, 0, arena, &entry->body_len);
+        entry->body = db_column_blob(&q, 0, arena, &entry->body_len);
     }
     query_end(&q);
 }
@@ -59,8 +59,8 @@ static struct state_outbox_entry *add_entry(struct request *r, size_t *cap) {
 error *exec_outbox_due(struct backend *db, struct request *r) {
     const struct state_due *due = &r->in.due;
     size_t limit = page(due->limit), cap = 0;
-    struct query q = query(db, "SELECT " ENTRY_COLUMNS "WHERE o.webhook = ? AND o.state = 2 AND o.state <> 3"
-                               " AND o.next_at <= ? ORDER BY o.next_at, o.n");
+    struct query q = db_query(db, "SELECT " ENTRY_COLUMNS "WHERE o.webhook = ? AND o.state = 2 AND o.state <> 3"
+                                  " AND o.next_at <= ? ORDER BY o.next_at, o.n");
 
     query_text(&q, due->webhook);
     query_int(&q, r->now);
@@ -81,14 +81,14 @@ error *exec_outbox_due(struct backend *db, struct request *r) {
 }
 
 error *exec_outbox_next(struct backend *db, struct request *r) {
-    struct query q = query(db, "SELECT id, next_at FROM outbox WHERE webhook = ? AND state = 2 AND state <> 3"
-                               " ORDER BY next_at, n");
+    struct query q = db_query(db, "SELECT id, next_at FROM outbox WHERE webhook = ? AND state = 2 AND state <> 3"
+                                  " ORDER BY next_at, n");
 
     query_text(&q, r->in.due.webhook);
     while (query_next(&q)) {
         if (!skipped(&r->in.due, (const char *)sqlite3_column_text(q.stmt, 0))) {
             r->out.next.any = true;
-            r->out.next.delay_ms = (uint64_t)MAX(column_int(&q, 1) - r->now, 0);
+            r->out.next.delay_ms = (uint64_t)MAX(db_column_int(&q, 1) - r->now, 0);
             query_end(&q);
             break;
         }
@@ -106,17 +106,17 @@ struct delivery {
 };
 
 static bool delivery_find(struct backend *db, struct request *r, const char *id, struct delivery *out) {
-    struct query q = query(db, "SELECT n, message, seq, state, webhook FROM outbox WHERE id = ?");
+    struct query q = db_query(db, "SELECT n, message, seq, state, webhook FROM outbox WHERE id = ?");
     bool found;
 
     query_text(&q, id);
     found = query_next(&q);
     if (found) {
-        out->n = column_int(&q, 0);
-        out->row = column_int(&q, 1);
-        out->seq = (uint32_t)column_int(&q, 2);
-        out->state = (enum state_outbox_state)column_int(&q, 3);
-        out->webhook = column_text(&q, 4, &r->arena);
+        out->n = db_column_int(&q, 0);
+        out->row = db_column_int(&q, 1);
+        out->seq = (uint32_t)db_column_int(&q, 2);
+        out->state = (enum state_outbox_state)db_column_int(&q, 3);
+        out->webhook = db_column_text(&q, 4, &r->arena);
     }
     query_end(&q);
     return found;
@@ -124,8 +124,8 @@ static bool delivery_find(struct backend *db, struct request *r, const char *id,
 
 static void set_result(struct backend *db, struct request *r, const struct delivery *d, enum state_outbox_state to) {
     const struct state_outbox_result *in = &r->in.result;
-    struct query q = query(db, "UPDATE outbox SET state = ?, attempts = attempts + 1, next_at = ?, set_at = ?,"
-                               " http_status = ?, error_text = ? WHERE n = ?");
+    struct query q = db_query(db, "UPDATE outbox SET state = ?, attempts = attempts + 1, next_at = ?, set_at = ?,"
+                                  " http_status = ?, error_text = ? WHERE n = ?");
 
     query_int(&q, to);
     query_int(&q, time_after(r->now, in->outcome == STATE_TRY_AGAIN ? in->delay_ms : 0));
@@ -140,15 +140,15 @@ static void accept(struct backend *db, struct request *r, const struct delivery 
     struct query q;
 
     set_result(db, r, d, STATE_DELIVERED);
-    q = query(db, "DELETE FROM outbox_body WHERE n = ?");
+    q = db_query(db, "DELETE FROM outbox_body WHERE n = ?");
     query_int(&q, d->n);
     query_run(&q);
-    q = query(db, "UPDATE step SET state = 2, done_at = ? WHERE message = ? AND seq = ?");
+    q = db_query(db, "UPDATE step SET state = 2, done_at = ? WHERE message = ? AND seq = ?");
     query_int(&q, r->now);
     query_int(&q, d->row);
     query_int(&q, d->seq);
     query_run(&q);
-    row_advance(db, r, d->row, d->seq, out);
+    db_row_advance(db, r, d->row, d->seq, out);
 }
 
 static void give_up(struct backend *db, struct request *r, const struct delivery *d, struct state_row *out) {
@@ -156,20 +156,20 @@ static void give_up(struct backend *db, struct request *r, const struct delivery
     struct query q;
 
     set_result(db, r, d, STATE_DEAD);
-    q = query(db, "UPDATE step SET state = 3 WHERE message = ? AND seq = ?");
+    q = db_query(db, "UPDATE step SET state = 3 WHERE message = ? AND seq = ?");
     query_int(&q, d->row);
     query_int(&q, d->seq);
     query_run(&q);
-    q = query(db, "UPDATE message SET stage = 3, waiting = 0 WHERE id = ? AND stage < 4");
+    q = db_query(db, "UPDATE message SET stage = 3, waiting = 0 WHERE id = ? AND stage < 4");
     query_int(&q, d->row);
     query_run(&q);
     g_autoptr(error) refused = error_new(ERROR_REFUSED, "webhook %s gave up: HTTP %d", d->webhook, in->http_status);
-    row_set_error(db, d->row, in->err ? in->err : refused);
-    row_read(db, d->row, d->seq, out);
+    db_row_set_error(db, d->row, in->err ? in->err : refused);
+    db_row_read(db, d->row, d->seq, out);
 }
 
 error *exec_outbox_result(struct backend *db, struct request *r) {
-    struct state_row *out = rows_alloc(r, 1);
+    struct state_row *out = db_rows_alloc(r, 1);
     struct delivery d;
 
     out->gone = true;
@@ -182,7 +182,7 @@ error *exec_outbox_result(struct backend *db, struct request *r) {
         break;
     case STATE_TRY_AGAIN:
         set_result(db, r, &d, d.state);
-        row_read(db, d.row, d.seq, out);
+        db_row_read(db, d.row, d.seq, out);
         break;
     case STATE_GIVE_UP:
         give_up(db, r, &d, out);
@@ -192,14 +192,14 @@ error *exec_outbox_result(struct backend *db, struct request *r) {
 }
 
 error *exec_outbox_replay(struct backend *db, struct request *r) {
-    struct state_row *out = rows_alloc(r, 1);
+    struct state_row *out = db_rows_alloc(r, 1);
     struct delivery d;
 
     out->gone = true;
     if (!delivery_find(db, r, r->in.id, &d) || d.state == STATE_DELIVERED) {
         return NULL;
     }
-    row_revive(db, r, d.row, out);
+    db_row_revive(db, r, d.row, out);
     return NULL;
 }
 
@@ -218,7 +218,7 @@ error *exec_outbox_list(struct backend *db, struct request *r) {
     unsigned states =
         f->states ? f->states : STATE_IN(STATE_HELD) | STATE_IN(STATE_DUE) | STATE_IN(STATE_DEAD);
     g_autofree char *sql = list_sql(f, states);
-    struct query q = query_once(db, sql);
+    struct query q = db_query_once(db, sql);
     size_t limit = page(f->limit), cap = 0;
 
     query_int(&q, states);
@@ -251,21 +251,21 @@ static struct state_outbox_count *count_of(struct request *r, const char *webhoo
 }
 
 error *exec_outbox_counts(struct backend *db, struct request *r) {
-    struct query q = query(db, "SELECT c.webhook, c.state, c.count, c.next_at, o.created FROM"
-                               " (SELECT webhook, state, count(*) AS count, min(next_at) AS next_at, min(n) AS first"
-                               "  FROM outbox INDEXED BY outbox_open WHERE state <> 3 GROUP BY webhook, state) c"
-                               " CROSS JOIN outbox o ON o.n = c.first ORDER BY c.webhook");
+    struct query q = db_query(db, "SELECT c.webhook, c.state, c.count, c.next_at, o.created FROM"
+                                  " (SELECT webhook, state, count(*) AS count, min(next_at) AS next_at, min(n) AS first"
+                                  "  FROM outbox INDEXED BY outbox_open WHERE state <> 3 GROUP BY webhook, state) c"
+                                  " CROSS JOIN outbox o ON o.n = c.first ORDER BY c.webhook");
     size_t cap = 0;
 
     while (query_next(&q)) {
-        struct state_outbox_count *c = count_of(r, column_text(&q, 0, &r->arena), &cap);
-        enum state_outbox_state s = (enum state_outbox_state)column_int(&q, 1);
-        uint64_t n = (uint64_t)column_int(&q, 2);
-        int64_t created = column_int(&q, 4);
+        struct state_outbox_count *c = count_of(r, db_column_text(&q, 0, &r->arena), &cap);
+        enum state_outbox_state s = (enum state_outbox_state)db_column_int(&q, 1);
+        uint64_t n = (uint64_t)db_column_int(&q, 2);
+        int64_t created = db_column_int(&q, 4);
         c->held += s == STATE_HELD ? n : 0;
         c->due += s == STATE_DUE ? n : 0;
         c->dead += s == STATE_DEAD ? n : 0;
-        c->next_at = s == STATE_DUE ? column_int(&q, 3) : c->next_at;
+        c->next_at = s == STATE_DUE ? db_column_int(&q, 3) : c->next_at;
         c->oldest = c->oldest ? MIN(c->oldest, created) : created;
     }
     return NULL;

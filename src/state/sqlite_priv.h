@@ -41,8 +41,8 @@ struct query {
 
 /* sql is a literal: its prepared form is kept under its address. A query must have ended before its literal is used
  * again. */
-struct query query(struct backend *db, const char *sql);
-struct query query_once(struct backend *db, const char *sql); /* not kept */
+struct query db_query(struct backend *db, const char *sql);
+struct query db_query_once(struct backend *db, const char *sql); /* not kept */
 /* Bind the next parameter. Bytes are borrowed until the query ends. */
 void query_int(struct query *q, int64_t value);
 void query_text(struct query *q, const char *s);                     /* NULL is NULL */
@@ -50,10 +50,10 @@ void query_blob(struct query *q, const void *bytes, size_t len);     /* NULL is 
 bool query_next(struct query *q); /* false: no more rows, ended */
 void query_end(struct query *q);  /* before the last row was read */
 int64_t query_run(struct query *q); /* steps through and ends; the number of rows changed */
-bool column_is_null(struct query *q, int i);
-int64_t column_int(struct query *q, int i);
-char *column_text(struct query *q, int i, struct arena *arena); /* NULL for NULL */
-const void *column_blob(struct query *q, int i, struct arena *arena, size_t *len_out);
+bool db_column_is_null(struct query *q, int i);
+int64_t db_column_int(struct query *q, int i);
+char *db_column_text(struct query *q, int i, struct arena *arena); /* NULL for NULL */
+const void *db_column_blob(struct query *q, int i, struct arena *arena, size_t *len_out);
 
 void db_run(struct backend *db, const char *sql); /* several statements without results; sticks */
 /* What db->rc means to a caller, NULL for SQLITE_OK; clears it. */
@@ -73,7 +73,7 @@ enum wal_verdict { WAL_ABSENT, WAL_SOUND, WAL_DAMAGED };
 enum wal_verdict wal_check(const char *path);
 
 /* Takes DIR/lock for this process. ERROR_STATE names who has it. */
-error *lock_take(const char *dir, int *fd_out);
+error *state_lock_take(const char *dir, int *fd_out);
 
 /* --- requests --------------------------------------------------------------------------------------------------- */
 
@@ -96,19 +96,19 @@ static inline int64_t time_after(int64_t now, uint64_t ms) {
 
     return now + (int64_t)(ms < century ? ms : century);
 }
-int64_t folder_find(struct backend *db, const char *account, const char *name); /* 0 = none */
-int64_t folder_make(struct backend *db, const char *account, const char *name);
+int64_t db_folder_find(struct backend *db, const char *account, const char *name); /* 0 = none */
+int64_t db_folder_make(struct backend *db, const char *account, const char *name);
 /* Fills out; `gone` if there is no such row, or no such step where seq is not 0. */
-void row_read(struct backend *db, int64_t row, uint32_t seq, struct state_row *out);
-/* After steps changed: the row is done, or its next delivery becomes due. Fills out as row_read does. */
-void row_advance(struct backend *db, struct request *r, int64_t row, uint32_t seq, struct state_row *out);
+void db_row_read(struct backend *db, int64_t row, uint32_t seq, struct state_row *out);
+/* After steps changed: the row is done, or its next delivery becomes due. Fills out as db_row_read does. */
+void db_row_advance(struct backend *db, struct request *r, int64_t row, uint32_t seq, struct state_row *out);
 /* err NULL clears. */
-void row_set_error(struct backend *db, int64_t row, const error *err);
+void db_row_set_error(struct backend *db, int64_t row, const error *err);
 /* PARKED or open -> fresh, and advanced: what state_retry does to one row. */
-void row_revive(struct backend *db, struct request *r, int64_t row, struct state_row *out);
-error *row_rekey(struct backend *db, int64_t row, uint32_t uidvalidity, uint32_t uid);
-struct state_row *rows_alloc(struct request *r, size_t n); /* sets r->out.rows */
-int64_t meta_get(struct backend *db, const char *key, int64_t fallback);
-void meta_set(struct backend *db, const char *key, int64_t value);
+void db_row_revive(struct backend *db, struct request *r, int64_t row, struct state_row *out);
+error *db_row_rekey(struct backend *db, int64_t row, uint32_t uidvalidity, uint32_t uid);
+struct state_row *db_rows_alloc(struct request *r, size_t n); /* sets r->out.rows */
+int64_t db_meta_get(struct backend *db, const char *key, int64_t fallback);
+void db_meta_set(struct backend *db, const char *key, int64_t value);
 
 #endif

@@ -38,11 +38,11 @@ static struct query start(struct backend *db, const char *sql, bool once) {
     return q;
 }
 
-struct query query(struct backend *db, const char *sql) {
+struct query db_query(struct backend *db, const char *sql) {
     return start(db, sql, false);
 }
 
-struct query query_once(struct backend *db, const char *sql) {
+struct query db_query_once(struct backend *db, const char *sql) {
     return start(db, sql, true);
 }
 
@@ -107,27 +107,27 @@ int64_t query_run(struct query *q) {
     return q->db->rc == SQLITE_OK ? sqlite3_changes64(q->db->handle) : 0;
 }
 
-bool column_is_null(struct query *q, int i) {
+bool db_column_is_null(struct query *q, int i) {
     return sqlite3_column_type(q->stmt, i) == SQLITE_NULL;
 }
 
-int64_t column_int(struct query *q, int i) {
+int64_t db_column_int(struct query *q, int i) {
     return sqlite3_column_int64(q->stmt, i);
 }
 
-char *column_text(struct query *q, int i, struct arena *arena) {
+char *db_column_text(struct query *q, int i, struct arena *arena) {
     const char *s = (const char *)sqlite3_column_text(q->stmt, i);
 
     return arena_memdup(arena, s, s ? (size_t)sqlite3_column_bytes(q->stmt, i) : 0);
 }
 
-const void *column_blob(struct query *q, int i, struct arena *arena, size_t *len_out) {
+const void *db_column_blob(struct query *q, int i, struct arena *arena, size_t *len_out) {
     const void *bytes = sqlite3_column_blob(q->stmt, i);
     size_t len = (size_t)sqlite3_column_bytes(q->stmt, i);
 
     *len_out = len;
     if (!bytes) {
-        return column_is_null(q, i) ? NULL : "";
+        return db_column_is_null(q, i) ? NULL : "";
     }
     return arena_memdup(arena, bytes, len);
 }

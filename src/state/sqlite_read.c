@@ -9,53 +9,53 @@
 
 static void read_message(struct query *q, struct arena *arena, struct state_message *out) {
     *out = (struct state_message){
-        .row = column_int(q, 0),
-        .account = column_text(q, 1, arena),
-        .folder = column_text(q, 2, arena),
-        .uidvalidity = (uint32_t)column_int(q, 3),
-        .uid = (uint32_t)column_int(q, 4),
-        .event = column_text(q, 5, arena),
-        .stage = (enum state_stage)column_int(q, 6),
-        .attempts = (uint32_t)column_int(q, 7),
-        .faults = (uint32_t)column_int(q, 8),
-        .own = column_int(q, 9) != 0,
-        .waiting = column_int(q, 10) != 0,
-        .rekey = column_int(q, 11) != 0,
-        .identity = column_text(q, 12, arena),
-        .arrived_at = column_int(q, 13),
-        .next_at = column_int(q, 14),
-        .finished_at = column_int(q, 15),
-        .error_code = (int)column_int(q, 16),
-        .error_text = column_text(q, 17, arena),
-        .error_rule = column_text(q, 18, arena),
+        .row = db_column_int(q, 0),
+        .account = db_column_text(q, 1, arena),
+        .folder = db_column_text(q, 2, arena),
+        .uidvalidity = (uint32_t)db_column_int(q, 3),
+        .uid = (uint32_t)db_column_int(q, 4),
+        .event = db_column_text(q, 5, arena),
+        .stage = (enum state_stage)db_column_int(q, 6),
+        .attempts = (uint32_t)db_column_int(q, 7),
+        .faults = (uint32_t)db_column_int(q, 8),
+        .own = db_column_int(q, 9) != 0,
+        .waiting = db_column_int(q, 10) != 0,
+        .rekey = db_column_int(q, 11) != 0,
+        .identity = db_column_text(q, 12, arena),
+        .arrived_at = db_column_int(q, 13),
+        .next_at = db_column_int(q, 14),
+        .finished_at = db_column_int(q, 15),
+        .error_code = (int)db_column_int(q, 16),
+        .error_text = db_column_text(q, 17, arena),
+        .error_rule = db_column_text(q, 18, arena),
     };
-    out->meta = column_blob(q, 19, arena, &out->meta_len);
+    out->meta = db_column_blob(q, 19, arena, &out->meta_len);
 }
 
 static void read_step(struct query *q, struct arena *arena, struct state_step_info *out) {
     *out = (struct state_step_info){
-        .seq = (uint32_t)column_int(q, 0),
-        .state = (enum state_step_state)column_int(q, 1),
-        .verb = column_text(q, 2, arena),
-        .rule = column_text(q, 3, arena),
-        .needs_uid = column_int(q, 4) != 0,
-        .attempts = (uint32_t)column_int(q, 5),
-        .target_folder = column_text(q, 6, arena),
-        .target_uidvalidity = (uint32_t)column_int(q, 7),
-        .target_uid = (uint32_t)column_int(q, 8),
-        .moved = column_int(q, 9) != 0,
-        .done_at = column_int(q, 10),
-        .delivery = column_text(q, 11, arena),
+        .seq = (uint32_t)db_column_int(q, 0),
+        .state = (enum state_step_state)db_column_int(q, 1),
+        .verb = db_column_text(q, 2, arena),
+        .rule = db_column_text(q, 3, arena),
+        .needs_uid = db_column_int(q, 4) != 0,
+        .attempts = (uint32_t)db_column_int(q, 5),
+        .target_folder = db_column_text(q, 6, arena),
+        .target_uidvalidity = (uint32_t)db_column_int(q, 7),
+        .target_uid = (uint32_t)db_column_int(q, 8),
+        .moved = db_column_int(q, 9) != 0,
+        .done_at = db_column_int(q, 10),
+        .delivery = db_column_text(q, 11, arena),
     };
-    out->note = column_blob(q, 12, arena, &out->note_len);
-    out->args = column_blob(q, 13, arena, &out->args_len);
+    out->note = db_column_blob(q, 12, arena, &out->note_len);
+    out->args = db_column_blob(q, 13, arena, &out->args_len);
 }
 
 static void read_steps(struct backend *db, struct arena *arena, struct state_message *m) {
-    struct query q = query(db, "SELECT s.seq, s.state, s.verb, s.rule, s.needs_uid, s.attempts, s.target_folder,"
-                               " s.target_uidvalidity, s.target_uid, s.moved, s.done_at, o.id, s.note, s.args"
-                               " FROM step s LEFT JOIN outbox o ON o.message = s.message AND o.seq = s.seq"
-                               " WHERE s.message = ? ORDER BY s.seq");
+    struct query q = db_query(db, "SELECT s.seq, s.state, s.verb, s.rule, s.needs_uid, s.attempts, s.target_folder,"
+                                  " s.target_uidvalidity, s.target_uid, s.moved, s.done_at, o.id, s.note, s.args"
+                                  " FROM step s LEFT JOIN outbox o ON o.message = s.message AND o.seq = s.seq"
+                                  " WHERE s.message = ? ORDER BY s.seq");
     struct state_step_info *steps = NULL;
     size_t n = 0, cap = 0;
 
@@ -97,7 +97,7 @@ static size_t page(size_t limit) {
 static struct query list_query(struct backend *db, const struct state_filter *f) {
     unsigned stages = f->stages ? f->stages : STATE_IN_OPEN;
     g_autofree char *sql = list_sql(f, stages);
-    struct query q = query_once(db, sql);
+    struct query q = db_query_once(db, sql);
 
     query_int(&q, stages);
     if (f->account) {
@@ -145,8 +145,8 @@ error *exec_load(struct backend *db, struct request *r) {
     }
     r->out.messages.v = arena_alloc(&r->arena, r->in.rows.n, sizeof *r->out.messages.v);
     for (size_t i = 0; i < r->in.rows.n; i++) {
-        struct query q = query(db, "SELECT " MESSAGE_COLUMNS " FROM message m JOIN folder f ON f.id = m.folder"
-                                   " WHERE m.id = ?");
+        struct query q = db_query(db, "SELECT " MESSAGE_COLUMNS " FROM message m JOIN folder f ON f.id = m.folder"
+                                      " WHERE m.id = ?");
         query_int(&q, r->in.rows.v[i]);
         if (query_next(&q)) {
             struct state_message *m = &r->out.messages.v[n++];
@@ -160,21 +160,21 @@ error *exec_load(struct backend *db, struct request *r) {
 }
 
 error *exec_counts(struct backend *db, struct request *r) {
-    struct query q = query(db, "SELECT c.account, c.stage, c.waiting, c.n, m.arrived_at FROM"
-                               " (SELECT account, stage, waiting, count(*) AS n, min(id) AS first"
-                               "  FROM message INDEXED BY message_open WHERE stage < 4"
-                               "  GROUP BY account, stage, waiting) c CROSS JOIN message m ON m.id = c.first");
+    struct query q = db_query(db, "SELECT c.account, c.stage, c.waiting, c.n, m.arrived_at FROM"
+                                  " (SELECT account, stage, waiting, count(*) AS n, min(id) AS first"
+                                  "  FROM message INDEXED BY message_open WHERE stage < 4"
+                                  "  GROUP BY account, stage, waiting) c CROSS JOIN message m ON m.id = c.first");
     struct state_count *v = NULL;
     size_t n = 0, cap = 0;
 
     while (query_next(&q)) {
         v = arena_grow(&r->arena, v, n, &cap, sizeof *v);
         v[n++] = (struct state_count){
-            .account = column_text(&q, 0, &r->arena),
-            .stage = (enum state_stage)column_int(&q, 1),
-            .waiting = column_int(&q, 2) != 0,
-            .n = (uint64_t)column_int(&q, 3),
-            .oldest = column_int(&q, 4),
+            .account = db_column_text(&q, 0, &r->arena),
+            .stage = (enum state_stage)db_column_int(&q, 1),
+            .waiting = db_column_int(&q, 2) != 0,
+            .n = (uint64_t)db_column_int(&q, 3),
+            .oldest = db_column_int(&q, 4),
         };
     }
     r->out.counts.v = v;
@@ -183,22 +183,22 @@ error *exec_counts(struct backend *db, struct request *r) {
 }
 
 error *exec_find_handled(struct backend *db, struct request *r) {
-    int64_t folder = folder_find(db, r->in.handled.account, r->in.handled.folder);
+    int64_t folder = db_folder_find(db, r->in.handled.account, r->in.handled.folder);
 
     r->out.handled.v = arena_alloc(&r->arena, r->in.handled.n, sizeof *r->out.handled.v);
     r->out.handled.n = r->in.handled.n;
     for (size_t i = 0; i < r->in.handled.n; i++) {
         struct state_handled *out = &r->out.handled.v[i];
-        struct query q = query(db, "SELECT l.message, l.handled_at, m.stage, m.rekey FROM ledger l"
-                                   " LEFT JOIN message m ON m.id = l.message WHERE l.folder = ? AND l.identity = ?");
+        struct query q = db_query(db, "SELECT l.message, l.handled_at, m.stage, m.rekey FROM ledger l"
+                                      " LEFT JOIN message m ON m.id = l.message WHERE l.folder = ? AND l.identity = ?");
         out->identity = r->in.handled.identities[i];
         query_int(&q, folder);
         query_text(&q, out->identity);
         if (query_next(&q)) {
-            out->row = column_int(&q, 0);
-            out->handled_at = column_int(&q, 1);
-            out->open = column_int(&q, 2) && column_int(&q, 2) != STATE_DONE;
-            out->rekey = column_int(&q, 3) != 0;
+            out->row = db_column_int(&q, 0);
+            out->handled_at = db_column_int(&q, 1);
+            out->open = db_column_int(&q, 2) && db_column_int(&q, 2) != STATE_DONE;
+            out->rekey = db_column_int(&q, 3) != 0;
         }
         query_end(&q);
     }

@@ -63,8 +63,8 @@ static const char *const migrations[STATE_SCHEMA_VERSION + 1] = {
 };
 
 static int user_version(struct backend *db) {
-    struct query q = query(db, "PRAGMA user_version");
-    int version = query_next(&q) ? (int)column_int(&q, 0) : 0;
+    struct query q = db_query(db, "PRAGMA user_version");
+    int version = query_next(&q) ? (int)db_column_int(&q, 0) : 0;
 
     query_end(&q);
     return version;
@@ -106,7 +106,7 @@ error *schema_create(struct backend *db) {
         g_string_append_printf(hex, "%02x", random[i]);
     }
     if (!err) {
-        struct query q = query(db, "INSERT INTO meta(key, value) VALUES('instance', ?)");
+        struct query q = db_query(db, "INSERT INTO meta(key, value) VALUES('instance', ?)");
         query_text(&q, hex->str);
         query_run(&q);
         err = db_take_error(db);

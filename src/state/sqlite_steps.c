@@ -2,39 +2,39 @@
 #include "sqlite_priv.h"
 
 error *exec_attempt(struct backend *db, struct request *r) {
-    struct state_row *out = rows_alloc(r, r->in.rows.n);
+    struct state_row *out = db_rows_alloc(r, r->in.rows.n);
 
     for (size_t i = 0; i < r->in.rows.n; i++) {
-        struct query q = query(db, "UPDATE message SET attempts = max(attempts + ?, 0) WHERE id = ?");
+        struct query q = db_query(db, "UPDATE message SET attempts = max(attempts + ?, 0) WHERE id = ?");
         query_int(&q, r->in.rows.by);
         query_int(&q, r->in.rows.v[i]);
         query_run(&q);
-        row_read(db, r->in.rows.v[i], 0, &out[i]);
+        db_row_read(db, r->in.rows.v[i], 0, &out[i]);
     }
     return NULL;
 }
 
 error *exec_fault(struct backend *db, struct request *r) {
-    struct query q = query(db, "UPDATE message SET faults = faults + 1 WHERE id = ?");
+    struct query q = db_query(db, "UPDATE message SET faults = faults + 1 WHERE id = ?");
 
     query_int(&q, r->in.rows.v[0]);
     query_run(&q);
-    row_read(db, r->in.rows.v[0], 0, rows_alloc(r, 1));
+    db_row_read(db, r->in.rows.v[0], 0, db_rows_alloc(r, 1));
     return NULL;
 }
 
 error *exec_step_begin(struct backend *db, struct request *r) {
-    struct state_row *out = rows_alloc(r, r->in.notes.n);
+    struct state_row *out = db_rows_alloc(r, r->in.notes.n);
 
     for (size_t i = 0; i < r->in.notes.n; i++) {
         const struct state_step_note *note = &r->in.notes.v[i];
-        struct query q = query(db, "UPDATE step SET state = 1, note = coalesce(?, note)"
-                                   " WHERE message = ? AND seq = ? AND state < 2");
+        struct query q = db_query(db, "UPDATE step SET state = 1, note = coalesce(?, note)"
+                                      " WHERE message = ? AND seq = ? AND state < 2");
         query_blob(&q, note->note, note->note_len);
         query_int(&q, note->row);
         query_int(&q, note->seq);
         query_run(&q);
-        row_read(db, note->row, note->seq, &out[i]);
+        db_row_read(db, note->row, note->seq, &out[i]);
     }
     return NULL;
 }
@@ -43,25 +43,25 @@ error *exec_step_begin(struct backend *db, struct request *r) {
 
 /* The copy may have been seen by its folder's watcher before this answer came: then its row learns it now. */
 static void remember_own(struct backend *db, struct request *r, const struct state_step_result *result) {
-    struct query q = query(db, "SELECT account FROM message WHERE id = ?");
+    struct query q = db_query(db, "SELECT account FROM message WHERE id = ?");
     const char *account;
     int64_t folder;
 
     query_int(&q, result->row);
-    account = query_next(&q) ? column_text(&q, 0, &r->arena) : NULL;
+    account = query_next(&q) ? db_column_text(&q, 0, &r->arena) : NULL;
     query_end(&q);
     if (!account) {
         return;
     }
-    folder = folder_make(db, account, result->target_folder);
-    q = query(db, "UPDATE message SET own = 1 WHERE folder = ? AND uidvalidity = ? AND uid = ? AND event = 'new'");
+    folder = db_folder_make(db, account, result->target_folder);
+    q = db_query(db, "UPDATE message SET own = 1 WHERE folder = ? AND uidvalidity = ? AND uid = ? AND event = 'new'");
     query_int(&q, folder);
     query_int(&q, result->target_uidvalidity);
     query_int(&q, result->target_uid);
     if (query_run(&q)) {
         return;
     }
-    q = query(db, "INSERT INTO own(folder, uidvalidity, uid, created) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING");
+    q = db_query(db, "INSERT INTO own(folder, uidvalidity, uid, created) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING");
     query_int(&q, folder);
     query_int(&q, result->target_uidvalidity);
     query_int(&q, result->target_uid);
@@ -71,9 +71,9 @@ static void remember_own(struct backend *db, struct request *r, const struct sta
 
 /* False if it was done before, or is gone. */
 static bool set_done(struct backend *db, const struct state_step_result *result, int64_t now, bool *failed_before_out) {
-    struct query q = query(db, "UPDATE step SET state = 2, done_at = ?, target_folder = ?, target_uidvalidity = ?,"
-                               " target_uid = ?, moved = ? WHERE message = ? AND seq = ? AND state <> 2"
-                               " RETURNING attempts");
+    struct query q = db_query(db, "UPDATE step SET state = 2, done_at = ?, target_folder = ?, target_uidvalidity = ?,"
+                                  " target_uid = ?, moved = ? WHERE message = ? AND seq = ? AND state <> 2"
+                                  " RETURNING attempts");
     bool changed = false;
 
     query_int(&q, now);
@@ -86,21 +86,21 @@ static bool set_done(struct backend *db, const struct state_step_result *result,
     *failed_before_out = false;
     while (query_next(&q)) {
         changed = true;
-        *failed_before_out = column_int(&q, 0) > 0;
+        *failed_before_out = db_column_int(&q, 0) > 0;
     }
     return changed;
 }
 
 static void forget_error(struct backend *db, int64_t row) {
-    struct query q = query(db, "UPDATE message SET error_code = -1, error_text = NULL, error_rule = NULL"
-                               " WHERE id = ? AND error_code >= 0 AND stage = 2");
+    struct query q = db_query(db, "UPDATE message SET error_code = -1, error_text = NULL, error_rule = NULL"
+                                  " WHERE id = ? AND error_code >= 0 AND stage = 2");
 
     query_int(&q, row);
     query_run(&q);
 }
 
 error *exec_step_done(struct backend *db, struct request *r) {
-    struct state_row *out = rows_alloc(r, r->in.results.n);
+    struct state_row *out = db_rows_alloc(r, r->in.results.n);
 
     for (size_t i = 0; i < r->in.results.n; i++) {
         const struct state_step_result *result = &r->in.results.v[i];
@@ -111,7 +111,7 @@ error *exec_step_done(struct backend *db, struct request *r) {
         if (failed_before) {
             forget_error(db, result->row);
         }
-        row_advance(db, r, result->row, result->seq, &out[i]);
+        db_row_advance(db, r, result->row, result->seq, &out[i]);
     }
     return NULL;
 }
@@ -119,8 +119,8 @@ error *exec_step_done(struct backend *db, struct request *r) {
 /* --- failed ------------------------------------------------------------------------------------------------------- */
 
 static void set_failed(struct backend *db, const struct state_step_failure *f, int64_t now) {
-    struct query q = query(db, "UPDATE step SET state = ?, attempts = attempts + 1"
-                               " WHERE message = ? AND seq = ? AND state < 2");
+    struct query q = db_query(db, "UPDATE step SET state = ?, attempts = attempts + 1"
+                                  " WHERE message = ? AND seq = ? AND state < 2");
 
     query_int(&q, f->maybe_done ? STATE_STEP_BEGUN : STATE_STEP_PENDING);
     query_int(&q, f->row);
@@ -128,22 +128,22 @@ static void set_failed(struct backend *db, const struct state_step_failure *f, i
     if (!query_run(&q)) {
         return;
     }
-    q = query(db, "UPDATE message SET next_at = ?, set_at = ? WHERE id = ?");
+    q = db_query(db, "UPDATE message SET next_at = ?, set_at = ? WHERE id = ?");
     query_int(&q, time_after(now, f->delay_ms));
     query_int(&q, now);
     query_int(&q, f->row);
     query_run(&q);
     if (f->err) {
-        row_set_error(db, f->row, f->err);
+        db_row_set_error(db, f->row, f->err);
     }
 }
 
 error *exec_step_failed(struct backend *db, struct request *r) {
-    struct state_row *out = rows_alloc(r, r->in.failures.n);
+    struct state_row *out = db_rows_alloc(r, r->in.failures.n);
 
     for (size_t i = 0; i < r->in.failures.n; i++) {
         set_failed(db, &r->in.failures.v[i], r->now);
-        row_read(db, r->in.failures.v[i].row, r->in.failures.v[i].seq, &out[i]);
+        db_row_read(db, r->in.failures.v[i].row, r->in.failures.v[i].seq, &out[i]);
     }
     return NULL;
 }

@@ -20,12 +20,12 @@ struct state {
     void *wake_user;
     const struct backend_ops *ops;
     struct backend *backend;
-    GThread *thread;
+    pthread_t thread;
     void (*hook)(void *user, const char *name);
     void *hook_user;
 
-    GMutex lock; /* guards all up to the next comment */
-    GCond work, ready;
+    pthread_mutex_t lock; /* guards all up to the next comment */
+    pthread_cond_t work, ready;
     struct list queue, finished;
     bool stopping;
     struct state_stats stats; /* but for `outstanding` */
@@ -53,7 +53,7 @@ static void request_free(struct request *r) {
     g_free(r);
 }
 
-bool request_writes(enum request_type type) {
+bool state_request_writes(enum request_type type) {
     switch (type) {
     case REQUEST_CURSOR_LOAD:
     case REQUEST_LIST:
@@ -106,7 +106,7 @@ static struct outcome run_batch(state *st, struct request *first) {
     struct outcome outcome = {0};
 
     for (struct request *r = first; r; r = r->next) {
-        outcome.writes = outcome.writes || request_writes(r->type);
+        outcome.writes = outcome.writes || state_request_writes(r->type);
         err = err ? err : st->ops->exec(st->backend, r);
     }
     err = err ? err : commit(st, outcome.writes);
@@ -142,7 +142,7 @@ static struct request *take_batch(state *st, struct request **last_out) {
 }
 
 static void hand_back(state *st, struct request *first, struct request *last, struct outcome outcome) {
-    g_mutex_lock(&st->lock);
+    pthread_mutex_lock(&st->lock);
     if (st->finished.tail) {
         st->finished.tail->next = first;
     } else {
@@ -152,8 +152,8 @@ static void hand_back(state *st, struct request *first, struct request *last, st
     st->stats.commits += !outcome.failed;
     st->stats.failed_commits += outcome.failed;
     st->stats.failing = outcome.failed || (st->stats.failing && !outcome.writes);
-    g_cond_signal(&st->ready);
-    g_mutex_unlock(&st->lock);
+    pthread_cond_signal(&st->ready);
+    pthread_mutex_unlock(&st->lock);
     if (st->wake) {
         st->wake(st->wake_user);
     }
@@ -162,28 +162,28 @@ static void hand_back(state *st, struct request *first, struct request *last, st
 static void *run(void *user) {
     state *st = user;
 
-    g_mutex_lock(&st->lock);
+    pthread_mutex_lock(&st->lock);
     for (;;) {
         while (!st->queue.head && !st->stopping) {
-            g_cond_wait(&st->work, &st->lock);
+            pthread_cond_wait(&st->work, &st->lock);
         }
         if (!st->queue.head) {
             break;
         }
         struct request *last, *first = take_batch(st, &last);
-        g_mutex_unlock(&st->lock);
+        pthread_mutex_unlock(&st->lock);
         struct outcome outcome = run_batch(st, first);
         hand_back(st, first, last, outcome);
         st->ops->idle(st->backend);
-        g_mutex_lock(&st->lock);
+        pthread_mutex_lock(&st->lock);
     }
-    g_mutex_unlock(&st->lock);
+    pthread_mutex_unlock(&st->lock);
     return NULL;
 }
 
 /* --- submission --------------------------------------------------------------------------------------------------- */
 
-struct request *request_new(state *st, enum request_type type, void *user) {
+struct request *state_request_new(state *st, enum request_type type, void *user) {
     struct request *r = g_new0(struct request, 1);
 
     r->type = type;
@@ -202,7 +202,7 @@ static void enqueue(state *st, struct request *r) {
     st->outstanding = r;
     st->n_outstanding++;
     r->bytes = r->arena.total + sizeof *r;
-    g_mutex_lock(&st->lock);
+    pthread_mutex_lock(&st->lock);
     refuse = brings_new_work(r->type) && st->stats.queued &&
              (st->stats.queued >= LIMIT_STATE_QUEUE || st->stats.queued_bytes + r->bytes > LIMIT_STATE_QUEUE_BYTES);
     was_empty = !st->queue.head;
@@ -216,19 +216,19 @@ static void enqueue(state *st, struct request *r) {
         st->stats.queued_bytes += r->bytes;
     }
     if (was_empty) {
-        g_cond_signal(&st->work);
+        pthread_cond_signal(&st->work);
     }
-    g_mutex_unlock(&st->lock);
+    pthread_mutex_unlock(&st->lock);
     if (refuse && st->wake) {
         st->wake(st->wake_user);
     }
 }
 
-void request_submit(state *st, struct request *r) {
+void state_request_submit(state *st, struct request *r) {
     enum { SLACK_MS = 1000 }; /* what a clock that is being disciplined may step */
 
     if (r->now < st->last_now - SLACK_MS) {
-        struct request *back = request_new(st, REQUEST_CLOCK_BACK, NULL);
+        struct request *back = state_request_new(st, REQUEST_CLOCK_BACK, NULL);
         back->now = r->now;
         enqueue(st, back);
     }
@@ -257,10 +257,10 @@ void state_dispatch(state *st) {
         return;
     }
     st->dispatching = true;
-    g_mutex_lock(&st->lock);
+    pthread_mutex_lock(&st->lock);
     r = st->finished.head;
     st->finished = (struct list){0};
-    g_mutex_unlock(&st->lock);
+    pthread_mutex_unlock(&st->lock);
     for (; r; r = next) {
         next = r->next;
         forget(st, r);
@@ -283,11 +283,11 @@ bool state_wait(state *st) {
     if (!st->outstanding || st->dispatching) {
         return false;
     }
-    g_mutex_lock(&st->lock);
+    pthread_mutex_lock(&st->lock);
     while (!st->finished.head) {
-        g_cond_wait(&st->ready, &st->lock);
+        pthread_cond_wait(&st->ready, &st->lock);
     }
-    g_mutex_unlock(&st->lock);
+    pthread_mutex_unlock(&st->lock);
     state_dispatch(st);
     return true;
 }
@@ -303,15 +303,23 @@ void state_cancel(state *st, const void *user) {
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 /* Signals are the loop's; and a file size limit shall be an error of write(2), not the end. */
-static GThread *start_thread(state *st) {
+static int start_thread(state *st) {
     sigset_t all, before;
-    GThread *thread;
+    int rc;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread = g_thread_new("journal", run, st);
+    rc = pthread_create(&st->thread, NULL, run, st);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return thread;
+    return rc;
+}
+
+static void state_free(state *st) {
+    st->ops->close(st->backend);
+    pthread_mutex_destroy(&st->lock);
+    pthread_cond_destroy(&st->work);
+    pthread_cond_destroy(&st->ready);
+    g_free(st);
 }
 
 error *state_open(const struct state_options *options, state **state_out) {
@@ -319,6 +327,7 @@ error *state_open(const struct state_options *options, state **state_out) {
     struct backend *backend;
     error *err = ops->open(options, &backend);
     state *st;
+    int rc;
 
     *state_out = NULL;
     if (err) {
@@ -332,10 +341,14 @@ error *state_open(const struct state_options *options, state **state_out) {
     st->ops = ops;
     st->backend = backend;
     st->last_now = clock_wall_ms(st->clock);
-    g_mutex_init(&st->lock);
-    g_cond_init(&st->work);
-    g_cond_init(&st->ready);
-    st->thread = start_thread(st);
+    pthread_mutex_init(&st->lock, NULL);
+    pthread_cond_init(&st->work, NULL);
+    pthread_cond_init(&st->ready, NULL);
+    rc = start_thread(st);
+    if (rc != 0) {
+        state_free(st);
+        return error_new(ERROR_IO, "opening the state: no thread: %s", g_strerror(rc));
+    }
     *state_out = st;
     return NULL;
 }
@@ -346,26 +359,22 @@ void state_close(state *st) {
     if (!st) {
         return;
     }
-    g_mutex_lock(&st->lock);
+    pthread_mutex_lock(&st->lock);
     st->stopping = true;
-    g_cond_signal(&st->work);
-    g_mutex_unlock(&st->lock);
-    g_thread_join(st->thread);
+    pthread_cond_signal(&st->work);
+    pthread_mutex_unlock(&st->lock);
+    pthread_join(st->thread, NULL);
     for (struct request *r = st->finished.head; r; r = next) {
         next = r->next;
         request_free(r);
     }
-    st->ops->close(st->backend);
-    g_mutex_clear(&st->lock);
-    g_cond_clear(&st->work);
-    g_cond_clear(&st->ready);
-    g_free(st);
+    state_free(st);
 }
 
 void state_get_stats(state *st, struct state_stats *stats_out) {
-    g_mutex_lock(&st->lock);
+    pthread_mutex_lock(&st->lock);
     *stats_out = st->stats;
-    g_mutex_unlock(&st->lock);
+    pthread_mutex_unlock(&st->lock);
     stats_out->outstanding = st->n_outstanding;
 }
 
@@ -378,10 +387,10 @@ bool state_was_clean(const state *st) {
 }
 
 void state_set_step_hook(state *st, void (*hook)(void *user, const char *name), void *user) {
-    g_mutex_lock(&st->lock);
+    pthread_mutex_lock(&st->lock);
     st->hook = hook;
     st->hook_user = user;
-    g_mutex_unlock(&st->lock);
+    pthread_mutex_unlock(&st->lock);
 }
 
 void state_new_id(char id_out[STATE_ID_SIZE]) {

@@ -66,8 +66,8 @@ static bool frame_continues(struct wal *w) {
     return true;
 }
 
-/* A crash can leave at most the last transaction torn, so at most one commit mark from the first broken frame on. Frames
- * of earlier generations carry other salts; one with other salts that continues the chain is none of them. */
+/* A crash can leave at most the last transaction torn, so at most one commit mark from the first broken frame on.
+ * Frames of earlier generations carry other salts; one with other salts that continues the chain is none of them. */
 static enum wal_verdict read_frames(struct wal *w) {
     const size_t size = FRAME_HEADER + w->page;
     unsigned marks_behind = 0;

@@ -61,6 +61,7 @@ static void fault_53_killed_around_any_commit_it_resumes_where_it_was(void **sta
 
     must_open(whole);
     scenario_expect(whole, expected);
+    fixture_free(whole); /* its thread must not be there when this process forks */
     for (int kill_after = 1; kill_after <= 2 * SCENARIO_STEPS; kill_after++) {
         struct fixture *f = fixture_new();
         bool killed;
@@ -84,7 +85,6 @@ static void fault_53_killed_around_any_commit_it_resumes_where_it_was(void **sta
         fixture_free(f);
     }
     scenario_free(expected);
-    fixture_free(whole);
 }
 
 /* --- two instances ------------------------------------------------------------------------------------------------ */

@@ -3,10 +3,12 @@
 
 #include "base/limits.h"
 
+#include <pthread.h>
+
 /* Holds the state's thread before its first commit, so that what is submitted meanwhile is one batch. */
 struct gate {
-    GMutex lock;
-    GCond changed;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
     bool reached, open;
 };
 
@@ -16,33 +18,33 @@ static void hold(void *user, const char *name) {
     if (strcmp(name, "commit-before") != 0) {
         return;
     }
-    g_mutex_lock(&g->lock);
+    pthread_mutex_lock(&g->lock);
     g->reached = true;
-    g_cond_broadcast(&g->changed);
+    pthread_cond_broadcast(&g->changed);
     while (!g->open) {
-        g_cond_wait(&g->changed, &g->lock);
+        pthread_cond_wait(&g->changed, &g->lock);
     }
-    g_mutex_unlock(&g->lock);
+    pthread_mutex_unlock(&g->lock);
 }
 
 static void close_gate(struct gate *g, state *st) {
     *g = (struct gate){0};
-    g_mutex_init(&g->lock);
-    g_cond_init(&g->changed);
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->changed, NULL);
     state_set_step_hook(st, hold, g);
     state_kv_delete(st, "gate", "gate", NULL, NULL);
-    g_mutex_lock(&g->lock);
+    pthread_mutex_lock(&g->lock);
     while (!g->reached) {
-        g_cond_wait(&g->changed, &g->lock);
+        pthread_cond_wait(&g->changed, &g->lock);
     }
-    g_mutex_unlock(&g->lock);
+    pthread_mutex_unlock(&g->lock);
 }
 
 static void open_gate(struct gate *g) {
-    g_mutex_lock(&g->lock);
+    pthread_mutex_lock(&g->lock);
     g->open = true;
-    g_cond_broadcast(&g->changed);
-    g_mutex_unlock(&g->lock);
+    pthread_cond_broadcast(&g->changed);
+    pthread_mutex_unlock(&g->lock);
 }
 
 static void drain(struct fixture *f) {
@@ -53,8 +55,8 @@ static void drain(struct fixture *f) {
 static void end_gate(struct gate *g, struct fixture *f) {
     drain(f);
     state_set_step_hook(f->st, NULL, NULL);
-    g_mutex_clear(&g->lock);
-    g_cond_clear(&g->changed);
+    pthread_mutex_destroy(&g->lock);
+    pthread_cond_destroy(&g->changed);
 }
 
 struct order {
