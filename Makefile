@@ -63,7 +63,7 @@ objs = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))
 lib  = $(BUILD)/lib/$(1).a
 libs_for = $(call lib,$(1)) $(foreach u,$(uses_$(1)),$(call lib,$u))
 
-.PHONY: all lib deps demo test check-tests lint layers asan ubsan fuzz fuzz-libs fuzz-smoke tools bench cover install uninstall \
+.PHONY: all lib deps demo test check-tests lint layers asan ubsan fuzz fuzz-libs fuzz-smoke tools bench bench-parts cover install uninstall \
         deb help clean unit tools
 all: $(BUILD)/mailruled
 
@@ -123,7 +123,7 @@ $(BUILD)/bench/$(1)/%: tests/bench/$(1)/%.c $(call libs_for,$(1)) Makefile
 endef
 $(foreach l,$(LAYERS),$(eval $(call BENCH_RULES,$l)))
 
-bench: $(BENCH_BINS) ## measure
+bench-parts: $(BENCH_BINS)
 	@for b in $(BENCH_BINS); do echo "$$b"; $$b; done
 
 lib: $(foreach l,$(LAYERS),$(call lib,$l))
@@ -155,13 +155,6 @@ check-tests: layers
 
 lint: ## clang-tidy, cppcheck, luacheck, sizes of functions and files, manual pages
 	@tests/lint/lint.sh
-
-# --- tools of the tests: tests/tools/NAME.c, one program each ----------------------------------------------------------
-TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(filter-out tests/tools/imap_script.c,$(wildcard tests/tools/*.c)))
-$(BUILD)/tools/%: tests/tools/%.c Makefile
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -lssl -lcrypto -lpthread
-tools: $(TOOLS)
 
 # --- fuzzers: tests/fuzz/NAME.c with seeds in tests/fuzz/seeds/NAME -------------------------------------------------------
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))

@@ -8,8 +8,8 @@
 
 /* In the order in which they are listed. */
 static const command *const commands[] = {
-    &command_check,
-    &command_explain,
+    &command_run,   &command_check, &command_explain, &command_folders, &command_status, &command_queue,
+    &command_retry, &command_drop,  &command_pause,   &command_resume,  &command_reload,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

@@ -24,8 +24,8 @@ typedef struct command {
     int (*run)(int argc, char **argv);
 } command;
 
-extern const command command_check;
-extern const command command_explain;
+extern const command command_run, command_check, command_explain, command_folders, command_status, command_queue,
+    command_retry, command_drop, command_pause, command_resume, command_reload;
 
 /* "mailruled NAME: TEXT; see ..." on stderr. Returns COMMAND_USAGE. */
 int command_usage(const command *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -2,6 +2,7 @@
  * Webhooks: what is due is read from the journal a few at a time, signed, sent, and answered for. Each endpoint has its own
  * concurrency, so a dead one delays nobody; one that fails again and again is asked by a single request on its schedule.
  */
+#include "connect_priv.h"
 #include "daemon_priv.h"
 
 #include "base/text.h"
@@ -148,21 +149,11 @@ static void secret_known(void *user, secret *s, error *err) {
 }
 
 static void resolve(struct hook *h) {
-    static const enum secret_kind kinds[] = {
-        [WIRE_SECRET_LITERAL] = SECRET_LITERAL, [WIRE_SECRET_FILE] = SECRET_FILE, [WIRE_SECRET_ENV] = SECRET_ENV,
-        [WIRE_SECRET_COMMAND] = SECRET_COMMAND, [WIRE_SECRET_CREDENTIAL] = SECRET_CREDENTIAL,
-    };
-
     h->n_keys = 0;
     h->resolving = MIN(h->config->n_secrets, G_N_ELEMENTS(h->keys));
     h->ready = !h->resolving;
     for (size_t i = 0; i < h->resolving && h->resolving != SIZE_MAX; i++) {
-        const wire_secret *from = &h->config->secrets[i];
-        const char **argv = g_new0(const char *, from->argv.n + 1);
-        memcpy(argv, from->argv.v, from->argv.n * sizeof *argv);
-        h->requests[i] = secret_resolve(h->outbox->keeper->loop, &(secret_spec){kinds[from->kind], from->value, argv},
-                                        secret_known, h);
-        g_free(argv);
+        h->requests[i] = connect_secret(h->outbox->keeper->loop, &h->config->secrets[i], secret_known, h);
     }
 }
 

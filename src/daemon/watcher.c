@@ -1,10 +1,10 @@
+#include "connect_priv.h"
 #include "daemon_priv.h"
 
 #include "base/text.h"
 
 #include "imap/mailbox.h"
 
-#include <string.h>
 
 #define AUTH_FAILURES_PARK 5
 
@@ -58,11 +58,6 @@ static void secret_known(void *user, secret *s, error *err) {
 static void on_secret(void *user, bool refused) {
     struct watcher *w = user;
     const wire_secret *from = &w->account->config->password;
-    static const enum secret_kind kinds[] = {
-        [WIRE_SECRET_LITERAL] = SECRET_LITERAL, [WIRE_SECRET_FILE] = SECRET_FILE,
-        [WIRE_SECRET_ENV] = SECRET_ENV,         [WIRE_SECRET_COMMAND] = SECRET_COMMAND,
-        [WIRE_SECRET_CREDENTIAL] = SECRET_CREDENTIAL,
-    };
 
     if (refused) {
         session_give_secret(w->session, NULL, error_new(ERROR_AUTH, "the server refused the access token"));
@@ -72,11 +67,7 @@ static void on_secret(void *user, bool refused) {
         session_give_secret(w->session, NULL, error_new(ERROR_CONFIG, "the account has no password"));
         return;
     }
-    const char **argv = g_new0(const char *, from->argv.n + 1);
-    memcpy(argv, from->argv.v, from->argv.n * sizeof *argv);
-    w->secret = secret_resolve(w->account->keeper->loop, &(secret_spec){kinds[from->kind], from->value, argv},
-                               secret_known, w);
-    g_free(argv);
+    w->secret = connect_secret(w->account->keeper->loop, from, secret_known, w);
 }
 
 static void listed(void *user, const error *err) {
@@ -205,41 +196,15 @@ static void on_notice(void *user, enum session_notice notice, const char *text) 
     }
 }
 
-static enum session_auth auth_of(enum wire_auth auth) {
-    static const enum session_auth map[] = {
-        [WIRE_AUTH_AUTO] = SESSION_AUTH_AUTO,         [WIRE_AUTH_PLAIN] = SESSION_AUTH_PLAIN,
-        [WIRE_AUTH_LOGIN] = SESSION_AUTH_LOGIN,       [WIRE_AUTH_CRAM_MD5] = SESSION_AUTH_CRAM_MD5,
-        [WIRE_AUTH_XOAUTH2] = SESSION_AUTH_XOAUTH2,   [WIRE_AUTH_OAUTHBEARER] = SESSION_AUTH_OAUTHBEARER,
-        [WIRE_AUTH_EXTERNAL] = SESSION_AUTH_EXTERNAL,
-    };
-
-    return map[auth];
-}
-
 static void open_session(struct watcher *w) {
     static const session_events events = {
         .secret = on_secret, .ready = on_ready, .exists = on_exists, .watching = on_watching,
         .poll_needed = on_poll_needed, .notice = on_notice, .closed = on_closed,
     };
-    static const enum transport_tls tls[] = {
-        [WIRE_TLS_IMPLICIT] = TRANSPORT_TLS_IMPLICIT, [WIRE_TLS_STARTTLS] = TRANSPORT_TLS_STARTTLS,
-        [WIRE_TLS_NONE] = TRANSPORT_TLS_NONE,
-    };
     struct keeper *k = w->account->keeper;
-    const wire_account *c = w->account->config;
-    const char **disabled = g_new0(const char *, c->disable_extensions.n + 1);
+    struct connect_env env = {k->loop, k->transports, &k->random, &keeper_config(k)->limits};
 
-    memcpy(disabled, c->disable_extensions.v, c->disable_extensions.n * sizeof *disabled);
-    session_config config = {
-        .host = c->host, .port = c->port, .tls = tls[c->tls], .tls_ca = c->tls_ca, .proxy = c->proxy, .user = c->user,
-        .auth = auth_of(c->auth), .token = c->auth == WIRE_AUTH_XOAUTH2 || c->auth == WIRE_AUTH_OAUTHBEARER,
-        .connect_ms = (uint32_t)MIN(c->timeout_ms, 30000), .timeout_ms = (uint32_t)c->timeout_ms,
-        .idle_renew_ms = (uint32_t)c->idle_renew_ms, .idle_memory = &w->account->idle_memory, .disabled = disabled,
-        .allow_expunge = c->allow_expunge, .client_name = "mailruled", .client_version = MAILRULED_VERSION,
-        .limits = &keeper_config(k)->limits,
-    };
-    w->session = session_new(k->loop, k->transports, &k->random, &config, &events, w, &w->log);
-    g_free(disabled);
+    w->session = connect_new(&env, w->account->config, &w->account->idle_memory, &events, w, &w->log);
 }
 
 void watcher_connect(struct watcher *w) {

@@ -1,0 +1,23 @@
+/*
+ * connect_priv.h - from what the config says of an account or a secret to a session or its value.
+ */
+#ifndef DAEMON_CONNECT_PRIV_H
+#define DAEMON_CONNECT_PRIV_H
+
+#include "session/session.h"
+#include "wire/config.h"
+
+struct connect_env {
+    event_loop *loop;
+    transport_pool *transports;
+    random_source *random;
+    const struct limits *limits;
+};
+
+/* A session for the account, not opened yet. memory may be NULL; events.secret has to answer with connect_secret(). */
+session *connect_new(const struct connect_env *env, const wire_account *account, session_idle_memory *memory,
+                     const session_events *events, void *user, const log_ctx *log);
+/* secret_resolve() of what the config describes; not for WIRE_SECRET_NONE. */
+secret_request *connect_secret(event_loop *loop, const wire_secret *from, secret_fn fn, void *user);
+
+#endif
