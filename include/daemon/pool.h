@@ -10,7 +10,7 @@
  * from their EVAL on another one, without their owner noticing more than needs asked a second time.
  *
  * An evaluator is also replaced after many messages or when it has grown; one that dies while loading is started again
- * with a growing delay. A replacement that reads another config than the one in use starts a reload.
+ * with a growing delay.
  *
  * Everything happens on the loop's thread. No callback is made from inside pool_new, pool_submit, pool_scope, pool_answer,
  * pool_cancel or pool_reload; callbacks may call any of these, but not pool_free.

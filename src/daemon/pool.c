@@ -1,6 +1,5 @@
 #include "pool_priv.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #define WINDOW_DEFAULT 64
@@ -26,7 +25,6 @@ struct generation *generation_ref(struct generation *g) {
 
 void generation_unref(struct generation *g) {
     if (g && --g->refs == 0) {
-        wire_message_free(g->config);
         g_free(g->path);
         g_free(g);
     }
@@ -46,19 +44,6 @@ static wire_message *copy_message(const wire_message *message) {
     wire_decoder_free(decoder);
     g_byte_array_free(bytes, TRUE);
     return copy;
-}
-
-/* Rules have the file's order, and their index is their number: where these agree, blame and plans do. */
-static bool same_rules(const wire_config *a, const wire_config *b) {
-    if (a->n_rules != b->n_rules) {
-        return false;
-    }
-    for (size_t i = 0; i < a->n_rules; i++) {
-        if (strcmp(a->rules[i].name, b->rules[i].name) != 0 || a->rules[i].place.line != b->rules[i].place.line) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */
@@ -130,9 +115,9 @@ static void adopt(struct worker *w, wire_message *config) {
 
     p->current = p->next;
     p->next = NULL;
-    p->current->config = copy_message(config);
     p->failures = 0;
     loop_timer_stop(p->respawn);
+    w->config = copy_message(config);
     w->state = WORKER_READY;
     if (old) {
         end_workers(p, old, worker_retire);
@@ -148,22 +133,14 @@ static void join(struct worker *w, wire_message *config) {
 
     if (config->u.config.n_mistakes) {
         log_warn(&p->log, "the config on disk has mistakes by now: an evaluator could not be started");
+        wire_message_free(config);
         worker_end(w);
         respawn_later(p);
-    } else if (!same_rules(&config->u.config, &p->current->config->u.config)) {
-        log_notice(&p->log, "the config on disk has changed: reloading");
-        worker_end(w);
-        error *err = p->next ? NULL : begin_next(p);
-        if (err) {
-            log_error_value(&p->log, LOG_LEVEL_ERROR, err);
-            error_free(err);
-            respawn_later(p);
-        }
-    } else {
-        w->state = WORKER_READY;
-        p->failures = 0;
+        return;
     }
-    wire_message_free(config);
+    w->config = config;
+    w->state = WORKER_READY;
+    p->failures = 0;
 }
 
 void pool_on_config(struct worker *w, wire_message *config) {

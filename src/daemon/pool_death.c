@@ -9,7 +9,7 @@ struct blame {
 
 static struct blame read_board(const struct worker *w) {
     struct blame blame = {0, NULL};
-    const wire_message *config = w->generation->config;
+    const wire_message *config = w->config;
     int32_t rule = atomic_load_explicit(&w->board->rule, memory_order_acquire);
 
     if (atomic_load_explicit(&w->board->phase, memory_order_acquire) != WIRE_PHASE_IDLE) {

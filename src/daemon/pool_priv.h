@@ -28,7 +28,6 @@
 struct generation {
     unsigned refs;
     char *path;
-    wire_message *config; /* NULL while the first worker reads it */
 };
 
 struct worker;
@@ -59,6 +58,7 @@ enum worker_state {
 struct worker {
     pool *p;
     struct generation *generation;
+    wire_message *config; /* as it read it, for limits and names; NULL while it loads */
     enum worker_state state;
     bool dying;    /* killed or dead; exit status or end of stream are still to come */
     bool expected; /* we ended it for a reason that is nobody's fault */

@@ -25,8 +25,7 @@ static void check_turn(struct worker *w) {
     uint32_t phase = atomic_load_explicit(&w->board->phase, memory_order_acquire);
     uint64_t turn = atomic_load_explicit(&w->board->turn, memory_order_relaxed);
     bool loading = w->state == WORKER_LOADING;
-    const struct generation *g = w->generation;
-    uint64_t deadline = loading || !g->config ? LOAD_CPU_MS : g->config->u.config.limits.deadline;
+    uint64_t deadline = loading ? LOAD_CPU_MS : w->config->u.config.limits.deadline;
 
     if ((phase == WIRE_PHASE_IDLE && !loading) || turn != w->turn) {
         w->turn = turn;
@@ -62,7 +61,7 @@ static bool has_grown(struct worker *w) {
         return false;
     }
     w->served_checked = w->served;
-    return w->served > SERVED_MAX || resident(w) > w->generation->config->u.config.limits.evaluator_memory / 2;
+    return w->served > SERVED_MAX || resident(w) > w->config->u.config.limits.evaluator_memory / 2;
 }
 
 static bool all_ready(const pool *p) {

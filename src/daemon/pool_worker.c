@@ -337,6 +337,7 @@ void worker_free(struct worker *w) {
     }
     wire_decoder_free(w->in);
     g_byte_array_free(w->out, TRUE);
+    wire_message_free(w->config);
     generation_unref(w->generation);
     g_free(w->reason);
     g_free(w);

@@ -581,23 +581,6 @@ static void fault_58_a_reload_of_a_broken_config_keeps_the_old_rules(void **stat
     end(&f);
 }
 
-static void a_replacement_that_reads_another_config_starts_a_reload(void **state) {
-    struct fixture f;
-    struct message crash, msg;
-
-    (void)state;
-    begin(&f, "old b", 1, 0);
-    turn_until(&f, &f.loaded, 1);
-    write_config(&f, "new b");
-    submit(&f, &crash, "a", "crash", 1);
-    turn_until(&f, &crash.deaths, 1);
-    turn_until(&f, &f.loaded, 2);
-    submit(&f, &msg, "a", "plan", 1);
-    turn_until(&f, &msg.plans, 1);
-    assert_string_equal(msg.config, "new b");
-    end(&f);
-}
-
 static void a_replacement_that_cannot_load_is_tried_again(void **state) {
     struct fixture f;
     struct message crash, msg;
@@ -694,7 +677,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_config_that_kills_its_reader_is_refused),
         cmocka_unit_test(fault_58_a_reload_lets_jobs_at_work_end_with_the_old_rules),
         cmocka_unit_test(fault_58_a_reload_of_a_broken_config_keeps_the_old_rules),
-        cmocka_unit_test(a_replacement_that_reads_another_config_starts_a_reload),
         cmocka_unit_test(a_replacement_that_cannot_load_is_tried_again),
         cmocka_unit_test(callbacks_may_submit_and_cancel),
         cmocka_unit_test(large_messages_pass),
