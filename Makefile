@@ -102,7 +102,7 @@ $(foreach l,$(LAYERS),$(eval $(call UNIT_RULES,$l)))
 
 # The scripted IMAP server: inside the tests of the session, and as a program for tests of the daemon.
 SCRIPT_SRCS := $(wildcard tests/script/*.c)
-$(BUILD)/unit/session/dialogs: $(SCRIPT_SRCS)
+$(BUILD)/unit/session/dialogs: $(SCRIPT_SRCS) $(wildcard tests/session/*.c)
 $(BUILD)/tools/imap_script: $(SCRIPT_SRCS)
 
 # --- programs that tests use: tests/tools/NAME.c ----------------------------------------------------------------------

@@ -146,7 +146,8 @@ static void answer_tagged(session *s, const imap_response *r) {
     exchange *x = exchange_by_tag(s, r->tag);
 
     if (!x) {
-        session_fail(s, error_new(ERROR_PROTOCOL, "the server answered a command that was not sent"));
+        g_autofree char *tag = refusal_words(r->tag);
+        session_fail(s, error_new(ERROR_PROTOCOL, "the server answered %s, which was not sent", tag));
         return;
     }
     told_code(s, r);

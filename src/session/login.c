@@ -171,12 +171,14 @@ static void login_answered(void *user, const session_result *result) {
     if (!session_alive(s)) {
         return;
     }
+    g_clear_pointer(&s->login_refused, error_free);
     if (!result->err) {
         begin_setup(s);
         return;
     }
     if (result->err->code == ERROR_AUTH && s->mechanism->token && !s->token_refused) {
         s->token_refused = true;
+        s->login_refused = error_copy(result->err);
         session_go(s, SESSION_SECRET);
         session_tell(s, secret, true);
         return;

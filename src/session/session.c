@@ -40,6 +40,7 @@ static void destroy(session *s) {
     g_free(s->tls);
     g_free(s->peer);
     g_free(s->challenge_words);
+    error_free(s->login_refused);
     g_string_chunk_free(s->strings);
     g_free(s);
 }
@@ -104,6 +105,10 @@ void session_fail(session *s, error *err) {
     }
     if (err && s->state == SESSION_LOGOUT) {
         g_clear_pointer(&err, error_free); /* it was to end anyway */
+    }
+    if (err && err->code == ERROR_NETWORK && s->login_refused) {
+        error_free(err); /* servers hang up on those whom they refuse */
+        err = g_steal_pointer(&s->login_refused);
     }
     if (err) {
         log_debug(&s->log, "session ends: %s", err->text);
@@ -249,7 +254,7 @@ static void copy_config(session *s, const session_config *config) {
     c->host = keep(s, config->host);
     c->tls_ca = keep(s, config->tls_ca);
     c->proxy = keep(s, config->proxy);
-    c->user = keep(s, config->user);
+    c->user = keep(s, config->user ? config->user : "");
     c->client_name = keep(s, config->client_name);
     c->client_version = keep(s, config->client_version);
     s->disabled = g_strdupv((char **)config->disabled);

@@ -120,6 +120,7 @@ struct session {
     secret *secret; /* while the login runs */
     bool token_refused, challenge_answered;
     char *challenge_words; /* what an OAuth2 server says is wrong, escaped */
+    error *login_refused;  /* while another token is tried */
     unsigned setup_left;
     bool delimiter_told;
 
@@ -185,8 +186,9 @@ void session_write(session *s, const char *bytes, size_t len);
 void session_answer(session *s, const imap_response *r);
 
 /* types.c */
-extern const exchange_type exchange_plain, exchange_select, exchange_unselect, exchange_fetch, exchange_store, exchange_copy,
-    exchange_move, exchange_expunge, exchange_search, exchange_list, exchange_status, exchange_append, exchange_other;
+extern const exchange_type exchange_plain, exchange_select, exchange_unselect, exchange_fetch, exchange_store,
+    exchange_copy, exchange_move, exchange_expunge, exchange_search, exchange_list, exchange_status, exchange_append,
+    exchange_other;
 
 /* folder.c */
 selected *selected_new(const char *name);

@@ -2,6 +2,8 @@
 
 #define BIT(kind) (1u << (kind))
 
+G_STATIC_ASSERT((int)IMAP_WANT_FLAGS == (int)IMAP_HAVE_FLAGS && (int)IMAP_WANT_SAVE_DATE == (int)IMAP_HAVE_SAVE_DATE);
+
 /* ---- SELECT, EXAMINE, UNSELECT ---- */
 
 static void forget_folder(session *s) {
@@ -74,6 +76,13 @@ static bool has_sections(const exchange *x, const imap_fetch *fetch) {
     return true;
 }
 
+/* Not all items: servers leave out what they cannot say. But more than news of flags would bring. */
+static bool has_items(const exchange *x, const imap_fetch *fetch) {
+    uint32_t telling = x->items & ~(uint32_t)(IMAP_WANT_FLAGS | IMAP_WANT_MODSEQ);
+
+    return x->items == 0 || (fetch->have & (telling ? telling : x->items));
+}
+
 /* A FETCH is ours by its UID, and if it brings what was asked for: anything else is news, or somebody else's. */
 static bool claim_fetch(session *s, exchange *x, const imap_response *r) {
     const imap_fetch *fetch = &r->fetch;
@@ -82,7 +91,7 @@ static bool claim_fetch(session *s, exchange *x, const imap_response *r) {
     if (r->kind != IMAP_FETCH || !fetch->uid || !imap_set_contains(&x->asked, fetch->uid)) {
         return false;
     }
-    if (!has_sections(x, fetch) || (!x->section_count && x->items && !(fetch->have & x->items))) {
+    if (x->section_count ? !has_sections(x, fetch) : !has_items(x, fetch)) {
         return false;
     }
     imap_set_remove_range(&x->asked, fetch->uid, fetch->uid);

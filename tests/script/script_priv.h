@@ -33,7 +33,7 @@ bool wire_wait_closed(wire *w, bool tolerant, const char **why_out);
 void wire_hang(wire *w); /* reads nothing until the client goes */
 void wire_close(wire *w, bool reset);
 
-/* kind: "good", "expired", "wrong-host", "self-signed". What the client is to trust goes to ca_file. NULL on failure. */
+/* kind: "good", "expired", "wrong-host", "self-signed". ca_file gets what the client is to trust. NULL on failure. */
 SSL_CTX *cert_context(const char *kind, const char *ca_file);
 
 #endif
