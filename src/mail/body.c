@@ -28,6 +28,14 @@ static GMimeContentEncoding encoding_of(const char *name) {
     return GMIME_CONTENT_ENCODING_DEFAULT;
 }
 
+static void decode_step(GMimeEncoding *state, const char *in, size_t len, GByteArray *out) {
+    guint before = out->len;
+
+    g_byte_array_set_size(out, before + (guint)g_mime_encoding_outlen(state, len));
+    size_t got = g_mime_encoding_step(state, in, len, (char *)out->data + before);
+    g_byte_array_set_size(out, before + (guint)got);
+}
+
 bool body_decode(const char *encoding, const char *in, size_t len, uint64_t limit, GByteArray *out) {
     enum { CHUNK = 64 * 1024 };
     GMimeContentEncoding kind = encoding_of(encoding);
@@ -42,11 +50,11 @@ bool body_decode(const char *encoding, const char *in, size_t len, uint64_t limi
     g_mime_encoding_init_decode(&state, kind);
     while (done < len && out->len < limit) {
         size_t n = MIN(len - done, CHUNK);
-        guint before = out->len;
-        g_byte_array_set_size(out, before + (guint)g_mime_encoding_outlen(&state, n));
-        size_t got = g_mime_encoding_step(&state, in + done, n, (char *)out->data + before);
-        g_byte_array_set_size(out, before + (guint)got);
+        decode_step(&state, in + done, n, out);
         done += n;
+    }
+    if (kind == GMIME_CONTENT_ENCODING_BASE64 && done == len) {
+        decode_step(&state, "=", 1, out); /* for senders that leave the padding out */
     }
     return done == len && out->len <= limit;
 }

@@ -84,38 +84,48 @@ static void append_western(GString *out, const char *in, size_t len) {
     }
 }
 
-/* Undeclared bytes: all of them UTF-8, or all of them Windows-1252. A sequence cut off at the end is still UTF-8. */
-static void append_guessed(GString *out, const char *in, size_t len) {
-    size_t plain = len;
-    const char *bad;
-
-    for (size_t back = 0; back < 3 && back < len && g_utf8_get_char_validated(in + len - 1 - back, (gssize)back + 1) ==
-                                                        (gunichar)-2; back++) {
-        plain = len - 1 - back;
-    }
-    for (const char *p = in; !g_utf8_validate_len(p, plain - (size_t)(p - in), &bad); p = bad + 1) {
-        if (*bad) {
-            append_western(out, in, len);
-            return;
+static bool has_sequence(const char *in, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)in[i] >= 0xc2) {
+            gunichar c = g_utf8_get_char_validated(in + i, (gssize)(len - i));
+            if (c != (gunichar)-1 && c != (gunichar)-2) {
+                return true;
+            }
         }
     }
-    charset_append_utf8(out, in, len);
+    return false;
+}
+
+/* Whether in is UTF-8 but for NULs, and but for a character that is cut off at the end. */
+static bool looks_like_utf8(const char *in, size_t len) {
+    const char *bad, *end = in + len;
+
+    for (const char *p = in; !g_utf8_validate_len(p, (gsize)(end - p), &bad); p = bad + 1) {
+        bool cut_off = *bad && end - bad < 4 && g_utf8_get_char_validated(bad, end - bad) == (gunichar)-2;
+        if (*bad && !(cut_off && has_sequence(in, (size_t)(bad - in)))) {
+            return false;
+        }
+        if (cut_off) {
+            return true;
+        }
+    }
+    return true;
+}
+
+static void append_guessed(GString *out, const char *in, size_t len) {
+    if (looks_like_utf8(in, len)) {
+        charset_append_utf8(out, in, len);
+    } else {
+        append_western(out, in, len);
+    }
 }
 
 static bool append_declared_utf8(GString *out, const char *in, size_t len) {
-    bool any_sequence = false;
-
     if (g_utf8_validate_len(in, len, NULL)) {
         g_string_append_len(out, in, (gssize)len);
         return true;
     }
-    for (size_t i = 0; i < len && !any_sequence; i++) {
-        if ((unsigned char)in[i] >= 0xc2) {
-            gunichar c = g_utf8_get_char_validated(in + i, (gssize)(len - i));
-            any_sequence = c != (gunichar)-1 && c != (gunichar)-2;
-        }
-    }
-    if (any_sequence) {
+    if (has_sequence(in, len)) {
         return charset_append_utf8(out, in, len);
     }
     append_guessed(out, in, len); /* not one UTF-8 sequence in it: the label is wrong */
