@@ -96,7 +96,7 @@ enum mail_need_kind mail_query_need(enum mail_query query);
  * query by name needs just that name. Every fetch plan includes those of MAIL_IDENTITY. */
 const char *const *mail_query_fields(enum mail_query query);
 
-/* --- making and filling --------------------------------------------------------------------------------------- */
+/* --- making and filling ------------------------------------------------------------------------------------------- */
 
 /* limits is borrowed and outlives the view. */
 mail_view *mail_view_new(const struct limits *limits);
@@ -157,7 +157,7 @@ void mail_view_set_part(mail_view *view, const char *section, const char *mime_h
 void mail_view_set_raw(mail_view *view, GBytes *raw, bool truncated);
 bool mail_view_has_raw(const mail_view *view);
 
-/* --- header ----------------------------------------------------------------------------------------------------- */
+/* --- header ------------------------------------------------------------------------------------------------------- */
 
 typedef struct mail_strings {
     const char *const *items; /* NULL-terminated as well */
@@ -233,7 +233,7 @@ enum mail_status mail_view_identity(mail_view *view, char hex_out[MAIL_IDENTITY_
  */
 enum mail_status mail_view_class(mail_view *view, enum mail_query which, mail_strings *reasons_out, mail_need *need_out);
 
-/* --- bodies ----------------------------------------------------------------------------------------------------- */
+/* --- bodies ------------------------------------------------------------------------------------------------------- */
 
 typedef struct mail_text {
     const char *text; /* lines end in LF */
@@ -281,7 +281,7 @@ enum mail_status mail_view_structure(mail_view *view, const char **summary_out, 
 /* The bytes that mail_view_set_raw() gave. */
 enum mail_status mail_view_raw(mail_view *view, GBytes **raw_out, bool *truncated_out, mail_need *need_out);
 
-/* --- what was wrong with it ------------------------------------------------------------------------------------- */
+/* --- what was wrong with it --------------------------------------------------------------------------------------- */
 
 enum mail_problem {
     MAIL_UNPARSABLE = 1 << 0,   /* no header field at all, or a header line that is none; what could be read is there */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct reader {
-    arena *a;
+    mail_arena *a;
     GArray *list;
     const char *p;
     GString *phrase;  /* what was read of this mailbox outside angle brackets, quotes removed */
@@ -262,7 +262,7 @@ static void read_one(struct reader *r) {
     }
 }
 
-bool addresses_parse(arena *a, const char *value, GArray *list) {
+bool addresses_parse(mail_arena *a, const char *value, GArray *list) {
     struct reader r = {.a = a, .list = list, .p = value};
 
     r.phrase = g_string_new(NULL);

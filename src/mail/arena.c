@@ -6,28 +6,28 @@
 #define BLOCK_SIZE 4096
 #define ALIGN _Alignof(max_align_t)
 
-struct arena_block {
-    struct arena_block *older;
+struct mail_arena_block {
+    struct mail_arena_block *older;
     max_align_t data[];
 };
 
-void mail_arena_init(arena *a) {
+void mail_arena_init(mail_arena *a) {
     memset(a, 0, sizeof *a);
 }
 
-void mail_arena_release(arena *a) {
+void mail_arena_release(mail_arena *a) {
     while (a->blocks) {
-        struct arena_block *older = a->blocks->older;
+        struct mail_arena_block *older = a->blocks->older;
         g_free(a->blocks);
         a->blocks = older;
     }
     mail_arena_init(a);
 }
 
-char *mail_arena_open(arena *a, size_t size) {
+char *mail_arena_open(mail_arena *a, size_t size) {
     if ((size_t)(a->end - a->next) < size) {
         size_t room = MAX(size + ALIGN, BLOCK_SIZE);
-        struct arena_block *block = g_malloc(sizeof *block + room);
+        struct mail_arena_block *block = g_malloc(sizeof *block + room);
         block->older = a->blocks;
         a->blocks = block;
         a->next = (char *)block->data;
@@ -36,13 +36,13 @@ char *mail_arena_open(arena *a, size_t size) {
     return a->next;
 }
 
-void mail_arena_close(arena *a, size_t used) {
+void mail_arena_close(mail_arena *a, size_t used) {
     size_t rounded = (used + ALIGN - 1) / ALIGN * ALIGN;
 
     a->next += MIN(rounded, (size_t)(a->end - a->next));
 }
 
-void *mail_arena_alloc(arena *a, size_t size) {
+void *mail_arena_alloc(mail_arena *a, size_t size) {
     void *p = mail_arena_open(a, size);
 
     memset(p, 0, size);
@@ -50,7 +50,7 @@ void *mail_arena_alloc(arena *a, size_t size) {
     return p;
 }
 
-char *mail_arena_strndup(arena *a, const char *s, size_t len) {
+char *mail_arena_strndup(mail_arena *a, const char *s, size_t len) {
     char *copy = mail_arena_open(a, len + 1);
 
     memcpy(copy, s, len);
@@ -59,6 +59,6 @@ char *mail_arena_strndup(arena *a, const char *s, size_t len) {
     return copy;
 }
 
-char *mail_arena_strdup(arena *a, const char *s) {
+char *mail_arena_strdup(mail_arena *a, const char *s) {
     return s ? mail_arena_strndup(a, s, strlen(s)) : NULL;
 }

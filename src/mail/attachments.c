@@ -37,7 +37,7 @@ static const char *tidy_file_name(mail_view *view, const char *name) {
 }
 
 static const char *file_name(mail_view *view, const mail_part *part) {
-    arena *a = &view->memory;
+    mail_arena *a = &view->memory;
     const char *name = params_get(a, part->disposition_params, part->disposition_param_count, "filename");
 
     if (!name || !*name) {

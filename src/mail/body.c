@@ -8,7 +8,7 @@
 #include <gmime/gmime.h>
 #include <string.h>
 
-/* --- transfer encodings --------------------------------------------------------------------------------------------- */
+/* --- transfer encodings ------------------------------------------------------------------------------------------- */
 
 static GMimeContentEncoding encoding_of(const char *name) {
     static const struct {
@@ -113,7 +113,7 @@ uint64_t body_decoded_size(const char *encoding, const char *in, size_t len) {
     }
 }
 
-/* --- which parts are the text --------------------------------------------------------------------------------------- */
+/* --- which parts are the text ------------------------------------------------------------------------------------- */
 
 static bool has_file_name(const struct part *part) {
     for (size_t i = 0; i < part->pub.param_count; i++) {
@@ -217,7 +217,7 @@ static void choose(const struct tree *tree, size_t i, bool html, GArray *chosen)
     }
 }
 
-/* --- decoding them -------------------------------------------------------------------------------------------------- */
+/* --- decoding them ------------------------------------------------------------------------------------------------ */
 
 void newlines_unify(GString *text) {
     gsize n = 0;
@@ -255,7 +255,7 @@ static bool charset_in_html(const char *html, size_t len, char *name, size_t siz
 }
 
 static GString *decode_text(mail_view *view, const struct part *part, bool *truncated) {
-    arena *a = &view->memory;
+    mail_arena *a = &view->memory;
     GByteArray *bytes = g_byte_array_new();
     GString *text = g_string_new(NULL);
     const char *charset = params_get(a, part->pub.params, part->pub.param_count, "charset");
@@ -278,7 +278,7 @@ static GString *decode_text(mail_view *view, const struct part *part, bool *trun
 }
 
 static void append_as_text(mail_view *view, const struct part *part, GString *decoded, mail_text *out, GString *to) {
-    arena *a = &view->memory;
+    mail_arena *a = &view->memory;
 
     if (is_html(part)) {
         out->from_html = true;

@@ -8,7 +8,7 @@ static const char *first_name(enum mail_query query) {
     return mail_query_fields(query)[0];
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------------ */
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
 
 /* "rfc822;user@host" (RFC 3461) in Original-Recipient */
 static const char *without_type(const struct field *field, const char *value) {
@@ -78,7 +78,7 @@ enum mail_status mail_view_addresses(mail_view *view, enum mail_query which, con
     return cache->count ? MAIL_OK : MAIL_ABSENT;
 }
 
-/* --- subject and date ----------------------------------------------------------------------------------------------- */
+/* --- subject and date --------------------------------------------------------------------------------------------- */
 
 enum mail_status mail_view_subject(mail_view *view, const char **value_out, mail_need *need_out) {
     *value_out = NULL;
@@ -108,7 +108,7 @@ enum mail_status mail_view_date(mail_view *view, mail_date *date_out, mail_need 
     return MAIL_OK;
 }
 
-/* --- message ids ---------------------------------------------------------------------------------------------------- */
+/* --- message ids -------------------------------------------------------------------------------------------------- */
 
 #define IDS_MAX 1000 /* of one field */
 
@@ -219,7 +219,7 @@ enum mail_status mail_view_list_id(mail_view *view, const char **value_out, mail
     return **value_out ? MAIL_OK : MAIL_ABSENT;
 }
 
-/* --- identity ------------------------------------------------------------------------------------------------------- */
+/* --- identity ----------------------------------------------------------------------------------------------------- */
 
 /* name, colon, the value with each run of white space as one space, LF */
 static void add_value(GChecksum *sum, const char *name, const char *value) {

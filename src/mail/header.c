@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* --- scanning ------------------------------------------------------------------------------------------------------- */
+/* --- scanning ----------------------------------------------------------------------------------------------------- */
 
 void field_iter_init(struct field_iter *it, const char *bytes, size_t len) {
     *it = (struct field_iter){.p = bytes, .end = bytes + len, .first = true};
@@ -77,7 +77,7 @@ bool field_is(const struct field *field, const char *name) {
     return g_ascii_strncasecmp(field->name, name, field->name_len) == 0 && name[field->name_len] == '\0';
 }
 
-static const char *unfold(arena *a, const char *raw, size_t len) {
+static const char *unfold(mail_arena *a, const char *raw, size_t len) {
     char *out = mail_arena_open(a, len + 1);
     size_t n = 0;
 
@@ -125,7 +125,7 @@ const char *field_decoded(mail_view *view, struct field *field) {
     return field->decoded;
 }
 
-/* --- filling -------------------------------------------------------------------------------------------------------- */
+/* --- filling ------------------------------------------------------------------------------------------------------ */
 
 static bool in_names(const struct field *field, const char *const *names) {
     for (; *names; names++) {
@@ -229,7 +229,7 @@ void mail_view_set_raw(mail_view *view, GBytes *raw, bool truncated) {
     view->has_tree = false;
 }
 
-/* --- looking up ----------------------------------------------------------------------------------------------------- */
+/* --- looking up --------------------------------------------------------------------------------------------------- */
 
 bool view_covers(mail_view *view, const char *const *names, mail_need *need_out) {
     if (view->header_whole) {

@@ -26,7 +26,7 @@ struct tag {
     size_t href_len, alt_len;
 };
 
-/* --- writing -------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 static void start_line(struct writer *w) {
     for (unsigned i = 0; i < w->quote; i++) {
@@ -105,7 +105,7 @@ static void write_char(struct writer *w, gunichar c) {
     }
 }
 
-/* --- character references ------------------------------------------------------------------------------------------- */
+/* --- character references ----------------------------------------------------------------------------------------- */
 
 static gunichar sane(gint64 code) {
     static const guint16 windows[32] = {
@@ -167,7 +167,7 @@ void html_append_unescaped(GString *out, const char *html, size_t len) {
     }
 }
 
-/* --- tags ----------------------------------------------------------------------------------------------------------- */
+/* --- tags --------------------------------------------------------------------------------------------------------- */
 
 static const char *skip_space(const char *p, const char *end) {
     while (p < end && (g_ascii_isspace(*p) || *p == '/')) {
@@ -272,7 +272,7 @@ static void skip_content(struct writer *w, const char *name) {
     w->p = w->end;
 }
 
-/* --- elements ------------------------------------------------------------------------------------------------------- */
+/* --- elements ----------------------------------------------------------------------------------------------------- */
 
 enum kind { INLINE, LINE, PARAGRAPH, CELL, BREAK, RULE, ITEM, LISTS, QUOTE, PRE, LINK, IMAGE, DROPPED };
 

@@ -36,7 +36,7 @@ static const char *skip_filling(const char *p) {
     return p;
 }
 
-static char *read_head(arena *a, const char **at) {
+static char *read_head(mail_arena *a, const char **at) {
     const char *p = *at;
     char *head = mail_arena_open(a, strlen(p) + 1);
     size_t n = 0;
@@ -63,7 +63,7 @@ static char *read_head(arena *a, const char **at) {
     return head;
 }
 
-static char *read_quoted(arena *a, const char **at) {
+static char *read_quoted(mail_arena *a, const char **at) {
     const char *p = *at + 1;
     char *value = mail_arena_open(a, strlen(p) + 1);
     size_t n = 0;
@@ -82,7 +82,7 @@ static char *read_quoted(arena *a, const char **at) {
 
 /* An unquoted value goes to the semicolon, with the spaces that should have been quoted; a comment behind it is no part
  * of it, save in file names, where brackets are common. */
-static char *read_bare(arena *a, const char **at, bool file_name) {
+static char *read_bare(mail_arena *a, const char **at, bool file_name) {
     const char *start = *at, *p = start, *end;
 
     while (*p && *p != ';') {
@@ -101,7 +101,7 @@ static char *read_bare(arena *a, const char **at, bool file_name) {
     return mail_arena_strndup(a, start, (size_t)(end - start));
 }
 
-static bool read_param(arena *a, const char **at, mail_param *out) {
+static bool read_param(mail_arena *a, const char **at, mail_param *out) {
     const char *p = *at, *start = p, *end;
 
     while (*p && *p != '=' && *p != ';') {
@@ -127,7 +127,7 @@ static bool read_param(arena *a, const char **at, mail_param *out) {
     return *name != '\0';
 }
 
-void params_parse(arena *a, const char *value, struct params *out) {
+void params_parse(mail_arena *a, const char *value, struct params *out) {
     mail_param list[PARAMS_MAX];
     const char *p = skip_filling(value);
 
@@ -142,7 +142,7 @@ void params_parse(arena *a, const char *value, struct params *out) {
     memcpy(out->list, list, out->count * sizeof *out->list);
 }
 
-/* --- RFC 2231 ------------------------------------------------------------------------------------------------------- */
+/* --- RFC 2231 ----------------------------------------------------------------------------------------------------- */
 
 static void append_percent(GString *out, const char *s) {
     for (; *s; s++) {
@@ -215,7 +215,7 @@ static bool join_pieces(const mail_param *list, size_t count, const char *name, 
     return pieces[0].value != NULL;
 }
 
-const char *params_get(arena *a, const mail_param *list, size_t count, const char *name) {
+const char *params_get(mail_arena *a, const mail_param *list, size_t count, const char *name) {
     char charset[64] = "", extended[80];
     GString *bytes = g_string_new(NULL), *text = g_string_new(NULL);
     const mail_param *p;

@@ -19,7 +19,7 @@ struct lines {
     size_t count;
 };
 
-/* --- lines ---------------------------------------------------------------------------------------------------------- */
+/* --- lines -------------------------------------------------------------------------------------------------------- */
 
 static struct line read_line(const char *p, const char *stop) {
     struct line line = {.whole = p, .whole_len = (size_t)(stop - p)};
@@ -64,7 +64,7 @@ static bool quote_follows(const struct lines *lines, size_t i) {
     return i < lines->count && is_quoted(&lines->list[i]);
 }
 
-/* --- "On 2 April 2012, Bob wrote:" ------------------------------------------------------------------------------------ */
+/* --- "On 2 April 2012, Bob wrote:" -------------------------------------------------------------------------------- */
 
 static const char *const wrote[] = {
     "wrote",  "writes", "a écrit", "schrieb", "ha scritto", "escribió", "escreveu", "schreef", "geschreven", "skrev",
@@ -148,7 +148,7 @@ static size_t attribution(const struct lines *lines, size_t i) {
     return 0;
 }
 
-/* --- "-----Original Message-----" and header blocks ------------------------------------------------------------------- */
+/* --- "-----Original Message-----" and header blocks --------------------------------------------------------------- */
 
 static const char *const separators[] = {
     "Original Message",        "Original message",       "Original Appointment", "Forwarded message",
@@ -244,7 +244,7 @@ static bool is_header_block(const struct lines *lines, size_t i) {
     return sets >= 3;
 }
 
-/* --- signatures ----------------------------------------------------------------------------------------------------- */
+/* --- signatures --------------------------------------------------------------------------------------------------- */
 
 static bool starts_signature(const struct line *line) {
     return line_is(line, "--") || line_is(line, "__") || line_is(line, "—") || made_of(line, "_", 30);
@@ -274,7 +274,7 @@ static bool is_device_line(const struct lines *lines, size_t i) {
     return false;
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------------------ */
+/* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 struct result {
     GString *out;

@@ -19,7 +19,7 @@ size_t tree_skip(const struct tree *tree, size_t i) {
     return i;
 }
 
-static const char *lower(arena *a, const char *s) {
+static const char *lower(mail_arena *a, const char *s) {
     char *copy = mail_arena_strdup(a, s ? s : "");
 
     for (char *p = copy; *p; p++) {
@@ -28,7 +28,7 @@ static const char *lower(arena *a, const char *s) {
     return copy;
 }
 
-/* --- from a MIME header --------------------------------------------------------------------------------------------- */
+/* --- from a MIME header ------------------------------------------------------------------------------------------- */
 
 /* RFC 2045 section 5.2; what names no known kind of thing is bytes. */
 void part_set_type(mail_view *view, struct part *part, const char *content_type, bool digest) {
@@ -106,9 +106,9 @@ void part_read_header(mail_view *view, struct part *part, const char *bytes, siz
     set_from_values(view, part, values, digest);
 }
 
-/* --- from the server ------------------------------------------------------------------------------------------------ */
+/* --- from the server ---------------------------------------------------------------------------------------------- */
 
-static const mail_param *copy_params(arena *a, const mail_param *params, size_t *count) {
+static const mail_param *copy_params(mail_arena *a, const mail_param *params, size_t *count) {
     mail_param *copy;
 
     *count = MIN(*count, 256);
@@ -121,7 +121,7 @@ static const mail_param *copy_params(arena *a, const mail_param *params, size_t 
 }
 
 static void copy_part(mail_view *view, struct part *part, const mail_part *from) {
-    arena *a = &view->memory;
+    mail_arena *a = &view->memory;
     mail_part *to = &part->pub;
 
     *to = *from;
@@ -188,7 +188,7 @@ void mail_view_set_part(mail_view *view, const char *section, const char *mime_h
     }
 }
 
-/* --- asking --------------------------------------------------------------------------------------------------------- */
+/* --- asking ------------------------------------------------------------------------------------------------------- */
 
 bool view_tree(mail_view *view, mail_need *need_out) {
     if (view->has_tree) {

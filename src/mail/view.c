@@ -47,7 +47,7 @@ enum mail_status view_need(mail_need *need_out, enum mail_need_kind kind) {
     return MAIL_NEED;
 }
 
-static const char *const *copy_list(arena *a, const char *const *list) {
+static const char *const *copy_list(mail_arena *a, const char *const *list) {
     size_t n = 0;
     const char **copy;
 

@@ -6,7 +6,7 @@
 
 #include "arena_priv.h"
 
-/* --- header fields (header.c) --------------------------------------------------------------------------------------- */
+/* --- header fields (header.c) ------------------------------------------------------------------------------------- */
 
 struct field {
     const char *name; /* not terminated, likewise raw */
@@ -42,7 +42,7 @@ const char *view_field_decoded(mail_view *view, const char *name);
 /* True if all names are covered; else fills need_out with those that are not. */
 bool view_covers(mail_view *view, const char *const *names, mail_need *need_out);
 
-/* --- parts (tree.c, split.c) ------------------------------------------------------------------------------------------ */
+/* --- parts (tree.c, split.c) -------------------------------------------------------------------------------------- */
 
 struct part {
     mail_part pub; /* type, subtype, encoding, disposition (in lower case) and id are never NULL: "" where there is none */
@@ -72,7 +72,7 @@ void part_set_type(mail_view *view, struct part *part, const char *content_type,
 /* Makes sure the tree is there, from raw, or asks for the structure. */
 bool view_tree(mail_view *view, mail_need *need_out);
 
-/* --- parameters (params.c) ------------------------------------------------------------------------------------------- */
+/* --- parameters (params.c) ---------------------------------------------------------------------------------------- */
 
 struct params {
     char *head; /* what stands before the first semicolon, lower case, without comments and white space */
@@ -81,16 +81,16 @@ struct params {
 };
 
 /* "type/subtype; a=b; c*0=d" (unfolded). At most 256 parameters; bytes as they are. */
-void params_parse(arena *a, const char *value, struct params *out);
+void params_parse(mail_arena *a, const char *value, struct params *out);
 /* The value of name after RFC 2231 (charset, continuation) and, as many wrongly do, RFC 2047; NULL if absent. */
-const char *params_get(arena *a, const mail_param *list, size_t count, const char *name);
+const char *params_get(mail_arena *a, const mail_param *list, size_t count, const char *name);
 
-/* --- addresses (address.c) ------------------------------------------------------------------------------------------- */
+/* --- addresses (address.c) ---------------------------------------------------------------------------------------- */
 
 /* Appends mail_address elements to list. False if there were more than LIMIT_MIME_ADDRESSES in it. */
-bool addresses_parse(arena *a, const char *value, GArray *list);
+bool addresses_parse(mail_arena *a, const char *value, GArray *list);
 
-/* --- bodies --------------------------------------------------------------------------------------------------------- */
+/* --- bodies ------------------------------------------------------------------------------------------------------- */
 
 /* Appends the decoded bytes of a transfer encoding, stopping soon after limit. True if all went in. */
 bool body_decode(const char *encoding, const char *in, size_t len, uint64_t limit, GByteArray *out);
@@ -105,7 +105,7 @@ void flowed_join(GString *out, const char *text, size_t len, bool delsp);
 /* CRLF and CR to LF in place. */
 void newlines_unify(GString *text);
 
-/* --- the view ------------------------------------------------------------------------------------------------------- */
+/* --- the view ----------------------------------------------------------------------------------------------------- */
 
 struct address_cache {
     const mail_address *list; /* NULL = not asked yet */
@@ -124,7 +124,7 @@ struct content {
 
 struct mail_view {
     const struct limits *limits;
-    arena memory;
+    mail_arena memory;
     mail_meta meta;
     unsigned problems;
 

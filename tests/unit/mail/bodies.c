@@ -113,7 +113,7 @@ static void a_message_without_text_has_none(void **state) {
     mail_view_free(view);
 }
 
-/* --- structure ------------------------------------------------------------------------------------------------------ */
+/* --- structure ---------------------------------------------------------------------------------------------------- */
 
 static void assert_structure(const char *message, const char *expected) {
     mail_view *view = view_of(message);
@@ -173,7 +173,7 @@ static void a_multipart_without_parts_is_text(void **state) {
     assert_text("Content-Type: multipart/mixed\n\nhello\n", "hello\n");
 }
 
-/* --- attachments ---------------------------------------------------------------------------------------------------- */
+/* --- attachments -------------------------------------------------------------------------------------------------- */
 
 static void assert_file_name(const char *mime_header, const char *expected) {
     char *message = g_strconcat(mime_header, "\n\nx", NULL);

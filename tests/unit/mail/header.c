@@ -82,7 +82,7 @@ static void all_fields_are_listed_in_order(void **state) {
     mail_view_free(view);
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------------ */
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
 
 static void assert_addresses(const char *value, const char *expected) {
     char *message = g_strconcat("To: ", value, "\n\n", NULL);
@@ -180,7 +180,7 @@ static void recipients_are_collected_from_all_fields_once_each(void **state) {
     mail_view_free(view);
 }
 
-/* --- single values -------------------------------------------------------------------------------------------------- */
+/* --- single values ------------------------------------------------------------------------------------------------ */
 
 static void assert_date(const char *value, bool ok, int64_t epoch, int32_t offset) {
     char *message = g_strconcat("Date: ", value, "\n\n", NULL);
@@ -256,7 +256,7 @@ static void the_list_id_is_what_stands_in_brackets(void **state) {
     mail_view_free(bare);
 }
 
-/* --- identity and needs --------------------------------------------------------------------------------------------- */
+/* --- identity and needs ------------------------------------------------------------------------------------------- */
 
 #define MESSAGE "Message-ID: <a@x>\r\nDate: d\r\nFrom: f@x\r\nTo: t@x\r\nSubject: one\r\n two\r\nX-Other: y\r\n\r\nbody\r\n"
 

@@ -2,7 +2,7 @@
 #include "src/mail/view_priv.h"
 #include "tests/unit/mail/corpus.h"
 
-/* --- a server that has the message ------------------------------------------------------------------------------------ */
+/* --- a server that has the message -------------------------------------------------------------------------------- */
 
 static void give_fields(mail_view *server, mail_view *view, const char *const *names) {
     GString *block = g_string_new(NULL);
@@ -71,7 +71,7 @@ static void give(mail_view *server, mail_view *view, const mail_need *need) {
     }
 }
 
-/* --- asking ----------------------------------------------------------------------------------------------------------- */
+/* --- asking ------------------------------------------------------------------------------------------------------- */
 
 /* One query as a line of text, so that two views are easily compared. False: *need_out is needed. */
 typedef enum mail_status (*asker)(mail_view *view, int which, GString *out, mail_need *need_out);
@@ -208,7 +208,7 @@ static void every_message_of_the_corpus_is_the_same_in_pieces(void **state) {
     corpus_each(compare);
 }
 
-/* --- by hand ---------------------------------------------------------------------------------------------------------- */
+/* --- by hand ------------------------------------------------------------------------------------------------------ */
 
 static const mail_param utf8[] = {{"CHARSET", "utf-8"}, {"name", "x"}};
 static const mail_param file[] = {{"FileName*0*", "utf-8''%C3%BC"}, {"filename*1", ".pdf"}};

@@ -82,7 +82,7 @@ static void quoted_html_is_cut_too(void **state) {
     mail_view_free(view);
 }
 
-/* --- what other reply parsers were tested with ---------------------------------------------------------------------------- */
+/* --- what other reply parsers were tested with -------------------------------------------------------------------- */
 
 static char *corpus_file(const char *name) {
     const char *root = g_getenv("CORPUS_DIR");
