@@ -6,6 +6,7 @@
 #define DEPTH_MAX 64
 #define VALUES_MAX 200000
 #define TEXT_MAX (4u << 20)
+#define MIXED "a table that mixes a list with names, or a list with holes"
 #define FORMAT (JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
 
 static const char list_key; /* registry: metatable of what json.array() and decode mark as a list */
@@ -58,10 +59,25 @@ static json_t *encode_number(struct encoder *e, int index) {
     return isfinite(number) ? json_real(number) : fail(e, "a number that is not finite");
 }
 
+static bool has_more_than(lua_State *L, int index, size_t n) {
+    size_t keys = 0;
+
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (++keys > n) {
+            lua_pop(L, 2);
+            return true;
+        }
+    }
+    return false;
+}
+
 static json_t *encode_list(struct encoder *e, int index, int depth) {
-    json_t *list = json_array();
     lua_Integer n = (lua_Integer)lua_rawlen(e->L, index);
 
+    if (has_more_than(e->L, index, (size_t)n)) {
+        return fail(e, MIXED);
+    }
+    json_t *list = json_array();
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(e->L, index, i);
         json_t *value = encode(e, lua_gettop(e->L), depth + 1);
@@ -85,7 +101,7 @@ static bool encode_member(struct encoder *e, int depth, struct member *member) {
     const char *key = lua_type(e->L, -2) == LUA_TSTRING ? lua_tolstring(e->L, -2, &len) : NULL;
 
     if (!key) {
-        return fail(e, "a table that mixes a list with names, or a list with holes") != NULL;
+        return fail(e, MIXED) != NULL;
     }
     if (strlen(key) != len || !g_utf8_validate(key, (gssize)len, NULL)) {
         return fail(e, "a name that is not UTF-8 text") != NULL;

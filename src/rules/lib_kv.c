@@ -5,16 +5,18 @@
 #define SPACE_TYPE "mailruled.kv"
 #define SPACE_MAX 64
 #define DEFAULT_SPACE "default"
+#define ARGUMENTS_MAX 3
 
-/* The space a call is about: the object it is a method of, else the default; a method's object is removed. */
+/* The space a call is about: the object it is a method of, else the default. The arguments are then at 1 to 3, and the
+ * object, which owns its name, at 4. */
 static const char *take_space(lua_State *L) {
-    const char *space = DEFAULT_SPACE;
+    const char *space = luaL_testudata(L, 1, SPACE_TYPE);
 
-    if (luaL_testudata(L, 1, SPACE_TYPE)) {
-        space = lua_touserdata(L, 1);
-        lua_rotate(L, 1, -1); /* stays alive on top */
+    if (space) {
+        lua_settop(L, ARGUMENTS_MAX + 1);
+        lua_rotate(L, 1, -1);
     }
-    return space;
+    return space ? space : DEFAULT_SPACE;
 }
 
 static const char *check_key(lua_State *L) {

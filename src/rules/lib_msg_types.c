@@ -243,7 +243,11 @@ static int headers_call(lua_State *L) {
 
 static int next_pair(lua_State *L) {
     lua_settop(L, 2);
-    return lua_next(L, 1) ? 2 : 1;
+    if (lua_next(L, 1)) {
+        return 2;
+    }
+    lua_pushnil(L);
+    return 1;
 }
 
 /* All fields as a table: name in lower case -> list of values. */

@@ -46,11 +46,8 @@ static int run(lua_State *L, int nargs, enum mode mode) {
     int status = lua_resume(co, L, nargs, &nresults);
     if (status == LUA_YIELD && vm->waiting) {
         lua_pop(co, nresults);
-        if (!lua_isyieldable(L)) {
-            vm->waiting = false;
-            return luaL_error(L, "cannot wait here (inside a callback of string.gsub or table.sort)");
-        }
-        return lua_yieldk(L, 0, mode, go_on);
+        vm->waiting = false;
+        return vm_wait(L, "something this coroutine asks for", mode, go_on);
     }
     if (status != LUA_OK && status != LUA_YIELD) {
         lua_xmove(co, L, 1);

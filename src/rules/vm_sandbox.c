@@ -16,7 +16,11 @@ static int refuse_change(lua_State *L) {
 /* next() over the hidden table; the table itself must not get out. */
 static int hidden_next(lua_State *L) {
     lua_settop(L, 2);
-    return lua_next(L, lua_upvalueindex(1)) ? 2 : 1;
+    if (lua_next(L, lua_upvalueindex(1))) {
+        return 2;
+    }
+    lua_pushnil(L);
+    return 1;
 }
 
 static int hidden_pairs(lua_State *L) {

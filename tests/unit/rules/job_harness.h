@@ -6,7 +6,6 @@
 #include "tests/unit/rules/vm_harness.h"
 
 struct job_harness {
-    mail_runtime *runtime;
     struct harness h;
     struct rules rules;
     struct rule rule;
@@ -21,9 +20,19 @@ struct job_harness {
     wire_message *last_message;
 };
 
+/* One runtime a process: group set-up and tear-down. */
+static inline int job_group_init(void **state) {
+    *state = mail_runtime_new();
+    return *state ? 0 : -1;
+}
+
+static inline int job_group_release(void **state) {
+    mail_runtime_free(*state);
+    return 0;
+}
+
 static inline void job_init(struct job_harness *j, const char *raw) {
     memset(j, 0, sizeof *j);
-    j->runtime = mail_runtime_new();
     harness_init(&j->h);
     j->raw = g_strdup(raw);
     j->asked = g_string_new(NULL);
@@ -63,7 +72,6 @@ static inline void job_release(struct job_harness *j) {
     g_string_free(j->asked, TRUE);
     g_free(j->raw);
     harness_release(&j->h);
-    mail_runtime_free(j->runtime);
 }
 
 static inline void job_add_capture(struct job_harness *j, const char *name, const char *value) {

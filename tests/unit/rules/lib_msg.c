@@ -44,7 +44,7 @@ static void data_that_is_not_at_hand_is_waited_for(void **state) {
     assert_string_equal(j.asked->str, "fields ");
     job_expect(&j, "return msg.text", "Hello\n> quoted");
     assert_string_equal(j.asked->str, "fields structure ");
-    job_expect(&j, "return msg.reply_text", "Hello");
+    job_expect(&j, "return msg.reply_text", "Hello\n");
     job_release(&j);
 }
 
@@ -64,6 +64,7 @@ static void waiting_goes_through_pcall_and_coroutines(void **state) {
                    "local ok, n = coroutine.resume(co) return n", "14");
     job_release(&j);
     job_init(&j, mail);
+    job_expect(&j, "local a, b, c = pairs(msg.headers) return type(a) .. type(b) .. type(c)", "functiontablenil");
     job_expect(&j, "local names = {} for k in pairs(msg.headers) do names[#names + 1] = k end table.sort(names)\n"
                    "return names[1] .. #names", "content-type10");
     job_release(&j);
@@ -239,5 +240,5 @@ int main(void) {
         cmocka_unit_test(fault_49_names_that_could_break_a_command_are_refused),
         cmocka_unit_test(actions_have_a_bound),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, job_group_init, job_group_release);
 }
