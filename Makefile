@@ -49,7 +49,8 @@ IS_CLANG := $(findstring clang,$(CC))
 ifeq ($(IS_CLANG),)
 HARDEN += -ftrivial-auto-var-init=zero
 endif
-CPPFLAGS_ALL := -D_GNU_SOURCE -DMAILRULED_VERSION='"$(VERSION)"' -Iinclude -I.
+CPPFLAGS_ALL := -D_GNU_SOURCE -DMAILRULED_VERSION='"$(VERSION)"' -Iinclude -I. \
+	-DMAILRULED_LIBDIR='"$(PREFIX)/share/mailruled/rules"'
 CFLAGS_ALL   := -std=c17 $(OPT) -g $(WARN) $(HARDEN) $(SAN)
 LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SAN)
 

@@ -210,15 +210,16 @@ static int http_post(lua_State *L) {
     return request(L, "POST", 2, 3);
 }
 
-const luaL_Reg lib_http_functions[] = {{"get", http_get}, {"post", http_post}, {NULL, NULL}};
-const luaL_Reg lib_http_response_methods[] = {{"json", response_json}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"get", http_get}, {"post", http_post}, {NULL, NULL}};
+const char *const lib_response_attributes[] = {"body", "headers", "status", "truncated", NULL};
+const luaL_Reg lib_response_methods[] = {{"json", response_json}, {NULL, NULL}};
 
 void lib_open_http(struct vm *vm) {
     lua_State *L = vm_state(vm);
 
     vm_new_type(L, RESPONSE_TYPE, NULL);
-    luaL_newlib(L, lib_http_response_methods);
+    luaL_newlib(L, lib_response_methods);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
-    vm_set_library(vm, "http", lib_http_functions);
+    vm_set_library(vm, "http", functions);
 }

@@ -185,7 +185,7 @@ static int kv_space(lua_State *L) {
 
 const luaL_Reg lib_kv_methods[] = {
     {"delete", kv_delete}, {"get", kv_get}, {"incr", kv_incr}, {"set", kv_set}, {NULL, NULL}};
-const luaL_Reg lib_kv_functions[] = {{"delete", kv_delete}, {"get", kv_get},     {"incr", kv_incr},
+static const luaL_Reg functions[] = {{"delete", kv_delete}, {"get", kv_get},     {"incr", kv_incr},
                                      {"set", kv_set},       {"space", kv_space}, {NULL, NULL}};
 
 void lib_open_kv(struct vm *vm) {
@@ -195,5 +195,5 @@ void lib_open_kv(struct vm *vm) {
     luaL_newlib(L, lib_kv_methods);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
-    vm_set_library(vm, "kv", lib_kv_functions);
+    vm_set_library(vm, "kv", functions);
 }

@@ -231,6 +231,7 @@ static const struct attribute {
     {"is_encrypted", ABSENT_NIL, .query = MAIL_IS_ENCRYPTED},
     {"is_list", ABSENT_NIL, .query = MAIL_IS_LIST},
     {"is_reply", ABSENT_NIL, .query = MAIL_IS_REPLY},
+    {"is_signed", ABSENT_NIL, .query = MAIL_IS_SIGNED},
     {"list_id", ABSENT_NIL, .string = mail_view_list_id},
     {"message_id", ABSENT_NIL, .string = mail_view_message_id},
     {"raw", ABSENT_EMPTY, .get = get_raw},
@@ -354,6 +355,10 @@ const luaL_Reg lib_msg_methods[] = {
 
 static int by_name(const void *name, const void *attribute) {
     return strcmp(name, ((const struct attribute *)attribute)->name);
+}
+
+const char *lib_msg_attribute(size_t i) {
+    return i < G_N_ELEMENTS(attributes) ? attributes[i].name : NULL;
 }
 
 static const struct attribute *find_attribute(const char *name) {

@@ -34,9 +34,4 @@ enum mail_status msg_get_flags(lua_State *L, rules_job *job, mail_need *need);
 void msg_open_types(lua_State *L);
 void msg_open_actions(lua_State *L);
 
-extern const char *const lib_address_attributes[]; /* NULL-terminated, as below */
-extern const char *const lib_attachment_attributes[];
-extern const luaL_Reg lib_msg_actions[];
-extern const luaL_Reg lib_msg_methods[];
-
 #endif

@@ -104,10 +104,25 @@ void payload_free(struct payload *payload); /* accepts NULL */
  */
 enum payload_status payload_run(struct payload *payload, wire_bytes *body_out, struct vm_error *err_out);
 
-/* --- enumeration ----------------------------------------------------------------------------------------------------------- */
+/* --- enumeration (lib_api.c) --------------------------------------------------------------------------------------------- */
 
-/* Every name a rule can use, sorted, as "json.encode", "msg.subject", "msg:move", "print"; NULL-terminated, g_strfreev.
- * The config's own names (account, rule, fields, actions) are config_*.c's. */
-char **lib_api(void);
+/*
+ * Every name that scripts can use, sorted, NULL-terminated, g_strfreev: globals as they are registered now ("print", "rule",
+ * "json.encode", "secret.file"), and what our types have: "Message.subject", "Message:move", "Date:year", ... The tests of the
+ * config's fields are "AddressField:domain" and so on. For the test that compares them with rules/meta/mailruled.lua.
+ */
+char **lib_api(struct vm *vm);
+
+const char *lib_msg_attribute(size_t i); /* by name, NULL after the last */
+extern const char *const lib_address_attributes[]; /* NULL-terminated, as below */
+extern const char *const lib_attachment_attributes[];
+extern const char *const lib_date_attributes[];
+extern const char *const lib_response_attributes[];
+extern const luaL_Reg lib_msg_actions[];
+extern const luaL_Reg lib_msg_methods[];
+extern const luaL_Reg lib_date_methods[];
+extern const luaL_Reg lib_re_methods[];
+extern const luaL_Reg lib_kv_methods[];
+extern const luaL_Reg lib_response_methods[];
 
 #endif

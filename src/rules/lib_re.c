@@ -382,7 +382,7 @@ static int re_escape(lua_State *L) {
     return 1;
 }
 
-const luaL_Reg lib_re_functions[] = {{"captures", re_captures}, {"compile", re_compile}, {"escape", re_escape},
+static const luaL_Reg functions[] = {{"captures", re_captures}, {"compile", re_compile}, {"escape", re_escape},
                                      {"find", re_find},         {"gmatch", re_gmatch},   {"gsub", re_gsub},
                                      {"match", re_match},       {"test", re_test},       {NULL, NULL}};
 const luaL_Reg lib_re_methods[] = {{"captures", re_captures}, {"find", re_find}, {"gmatch", re_gmatch},
@@ -407,5 +407,5 @@ void lib_open_re(struct vm *vm) {
     luaL_newlib(L, lib_re_methods);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
-    vm_set_library(vm, "re", lib_re_functions);
+    vm_set_library(vm, "re", functions);
 }

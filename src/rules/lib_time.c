@@ -266,7 +266,7 @@ static int time_duration(lua_State *L) {
     return 1;
 }
 
-const luaL_Reg lib_time_functions[] = {
+static const luaL_Reg functions[] = {
     {"duration", time_duration}, {"format", time_format}, {"now", time_now}, {"parse", time_parse}, {NULL, NULL}};
 
 void lib_open_time(struct vm *vm) {
@@ -277,5 +277,5 @@ void lib_open_time(struct vm *vm) {
     lua_pushcclosure(L, date_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
-    vm_set_library(vm, "time", lib_time_functions);
+    vm_set_library(vm, "time", functions);
 }

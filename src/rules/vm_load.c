@@ -15,16 +15,16 @@ static bool is_below(const char *path, const char *folder) {
     return strncmp(path, folder, len) == 0 && (path[len] == '/' || (len && folder[len - 1] == '/'));
 }
 
-/* relative to folder, links resolved, still in it; NULL with *why_out */
-static char *resolve_in(const char *folder, const char *path, char **why_out) {
+/* path (shown: as the user wrote it) relative to folder, links resolved, still in it; NULL with *why_out */
+static char *resolve_in(const char *folder, const char *path, const char *shown, char **why_out) {
     g_autofree char *whole = *path == '/' ? g_strdup(path) : g_build_filename(folder, path, NULL);
     char *top = realpath(folder, NULL), *real = realpath(whole, NULL);
     char *result = NULL;
 
     if (!top || !real) {
-        *why_out = g_strdup_printf("%s: %s", path, g_strerror(errno));
+        *why_out = g_strdup_printf("%s: %s", shown, g_strerror(errno));
     } else if (!is_below(real, top)) {
-        *why_out = g_strdup_printf("%s is outside the folder of the config", path);
+        *why_out = g_strdup_printf("%s is outside the folder of the config", shown);
     } else {
         result = g_strdup(real);
     }
@@ -37,13 +37,13 @@ char *vm_resolve(struct vm *vm, const char *path, char **why_out) {
     static const char prefix[] = VM_LIBRARY_PREFIX "/";
 
     if (g_str_has_prefix(path, prefix)) {
-        return resolve_in(vm->library, path + strlen(prefix), why_out);
+        return resolve_in(vm->library, path + strlen(prefix), path, why_out);
     }
     if (!vm->root) {
         *why_out = g_strdup_printf("%s: there is no folder to read from", path);
         return NULL;
     }
-    return resolve_in(vm->root, path, why_out);
+    return resolve_in(vm->root, path, path, why_out);
 }
 
 /* --- guarded calls -------------------------------------------------------------------------------------------------------- */
