@@ -74,15 +74,15 @@ static bool read_index(struct cond_run *run, int at) {
     return true;
 }
 
-enum cond_result cond_guard(struct cond_run *run, int rule) {
+bool cond_read_guard(struct cond_run *run, int rule) {
     const struct cond_guard *guard = &run->set->guards[rule];
 
     for (unsigned i = 0; i < guard->n; i++) {
         if (!read_index(run, guard->index[i])) {
-            return COND_NEED;
+            return false;
         }
     }
-    return guard->n == 0 || (run->candidates[rule / 8] >> (rule % 8) & 1) ? COND_TRUE : COND_FALSE;
+    return true;
 }
 
 /* --- tests -------------------------------------------------------------------------------------------------------- */

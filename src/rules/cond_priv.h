@@ -13,7 +13,7 @@
  * what is known without asking, then header fields, the structure, the text; among equals in the order written. The
  * first operand that decides ends it, so the text of a message is fetched only when all that is cheaper left it open.
  *
- * Most tests for equality and all for substrings are answered by an index: one look-up of the message's value finds
+ * Tests for equality and, where a field has several, for substrings are answered by an index: one look-up of the message's value finds
  * every test that holds. A rule that needs one of these to hold (its guard) is not even looked at if none does; thus
  * ten thousand rules cost little more than ten.
  */
@@ -200,8 +200,8 @@ void cond_run_free(struct cond_run *run); /* accepts NULL */
  *   COND_FAILED  *error_out says why (a pattern that hit its limits), *place_out where the test stands
  */
 enum cond_result cond_eval(struct cond_run *run, const struct cond *cond, error **error_out, wire_place *place_out);
-/* Can the rule's condition hold at all? COND_FALSE: no; COND_TRUE: evaluate it; COND_NEED as above. */
-enum cond_result cond_guard(struct cond_run *run, int rule);
+/* Reads what the rule's guard asks. False: job->need is set. Then cond_ruled_out() tells. */
+bool cond_read_guard(struct cond_run *run, int rule);
 /* Adds what the regexes that made cond hold have captured, in the order written; a name's first capture counts. Right
  * after cond_eval() gave COND_TRUE. */
 void cond_captures(struct cond_run *run, const struct cond *cond, GArray *captures);
@@ -225,5 +225,17 @@ struct cond_run {
     error *failure;
     const wire_place *failed_at;
 };
+
+/* Is it known that the rule's condition cannot hold? */
+static inline bool cond_ruled_out(const struct cond_run *run, int rule) {
+    const struct cond_guard *guard = &run->set->guards[rule];
+
+    for (unsigned i = 0; i < guard->n; i++) {
+        if (!run->index_read[guard->index[i]]) {
+            return false;
+        }
+    }
+    return guard->n > 0 && !(run->candidates[rule / 8] >> (rule % 8) & 1);
+}
 
 #endif

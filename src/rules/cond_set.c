@@ -253,19 +253,29 @@ static void index_equality(struct cond_set *set, struct cond_test *test) {
     }
 }
 
+static bool is_substring(const struct cond_test *test) {
+    return test->op == OP_CONTAINS || test->op == OP_STARTS || test->op == OP_ENDS;
+}
+
+static void add_needle(struct cond_set *set, struct cond_test *test) {
+    enum needle_place place = test->op == OP_STARTS ? NEEDLE_AT_START : test->op == OP_ENDS ? NEEDLE_AT_END : NEEDLE_ANYWHERE;
+
+    test->index = index_for(set, test, true);
+    needles_add(g_array_index(set->indexes, struct cond_index, test->index).needles, test->operand, test->operand_len,
+                place, test->id);
+}
+
 static void index_substrings(struct cond_set *set) {
-    unsigned *count = g_new0(unsigned, 2 * set->sources->len + 1);
+    g_autofree unsigned *count = g_new0(unsigned, 2 * set->sources->len + 1);
 
     for (unsigned i = 0; i < set->tests->len; i++) {
         const struct cond_test *test = set->tests->pdata[i];
-        count[test->source->id * 2 + test->exact] += test->op == OP_CONTAINS;
+        count[test->source->id * 2 + test->exact] += is_substring(test);
     }
     for (unsigned i = 0; i < set->tests->len; i++) {
         struct cond_test *test = set->tests->pdata[i];
-        if (test->op == OP_CONTAINS && count[test->source->id * 2 + test->exact] >= NEEDLES_MIN) {
-            test->index = index_for(set, test, true);
-            needles_add(g_array_index(set->indexes, struct cond_index, test->index).needles, test->operand,
-                        test->operand_len, test->id);
+        if (is_substring(test) && count[test->source->id * 2 + test->exact] >= NEEDLES_MIN) {
+            add_needle(set, test);
         }
     }
     for (unsigned i = 0; i < set->indexes->len; i++) {
@@ -274,31 +284,64 @@ static void index_substrings(struct cond_set *set) {
             needles_prepare(needles);
         }
     }
-    g_free(count);
 }
 
-/* Fills tests with some of which at least one holds whenever cond does. False: there are none such. */
-static bool find_guard(const struct cond *cond, GPtrArray *tests) {
+/* How many rules look at each test, by test id: a test that many share tells them apart badly. */
+static void count_uses(const struct cond *cond, unsigned *uses) {
+    if (cond->kind == COND_TEST) {
+        uses[cond->test->id]++;
+    }
+    for (unsigned i = 0; i < cond->n_kids; i++) {
+        count_uses(cond->kids[i], uses);
+    }
+}
+
+static unsigned most_used(const GPtrArray *tests, unsigned from, const unsigned *uses) {
+    unsigned most = 0;
+
+    for (unsigned i = from; i < tests->len; i++) {
+        most = MAX(most, uses[((const struct cond_test *)tests->pdata[i])->id]);
+    }
+    return most;
+}
+
+static bool find_guard(const struct cond *cond, const unsigned *uses, GPtrArray *tests);
+
+/* Of an `&` any one operand will do: the one whose tests the fewest rules share. */
+static bool find_best_guard(const struct cond *cond, const unsigned *uses, GPtrArray *tests) {
+    unsigned start = tests->len, best = UINT_MAX;
+
+    for (unsigned i = 0; i < cond->n_kids; i++) {
+        unsigned before = tests->len;
+        bool found = find_guard(cond->kids[cond->order[i]], uses, tests);
+        unsigned used = found ? most_used(tests, before, uses) : UINT_MAX;
+        if (used < best) {
+            best = used;
+            if (before > start) {
+                g_ptr_array_remove_range(tests, start, before - start);
+            }
+        } else {
+            g_ptr_array_set_size(tests, (int)before);
+        }
+    }
+    return best != UINT_MAX;
+}
+
+/* Adds tests of which at least one holds whenever cond does. False: there are none such. */
+static bool find_guard(const struct cond *cond, const unsigned *uses, GPtrArray *tests) {
     switch (cond->kind) {
     case COND_TEST:
         g_ptr_array_add(tests, cond->test);
         return cond->test->index >= 0 && cond->rank <= RANK_FIELDS;
     case COND_ANY:
         for (unsigned i = 0; i < cond->n_kids; i++) {
-            if (!find_guard(cond->kids[i], tests) || tests->len > GUARD_TESTS_MAX) {
+            if (!find_guard(cond->kids[i], uses, tests) || tests->len > GUARD_TESTS_MAX) {
                 return false;
             }
         }
         return true;
     case COND_ALL:
-        for (unsigned i = 0; i < cond->n_kids; i++) {
-            unsigned before = tests->len;
-            if (find_guard(cond->kids[cond->order[i]], tests)) {
-                return true;
-            }
-            g_ptr_array_set_size(tests, (int)before);
-        }
-        return false;
+        return find_best_guard(cond, uses, tests);
     case COND_NOT:
         break;
     }
@@ -318,11 +361,12 @@ static bool guard_adds_index(struct cond_guard *guard, int index) {
     return true;
 }
 
-static void set_guard(struct cond_set *set, int rule, const struct cond *when, GPtrArray *tests) {
+static void set_guard(struct cond_set *set, int rule, const struct cond *when, const unsigned *uses,
+                      GPtrArray *tests) {
     struct cond_guard guard = {0};
 
     g_ptr_array_set_size(tests, 0);
-    if (!find_guard(when, tests)) {
+    if (!find_guard(when, uses, tests)) {
         return;
     }
     for (unsigned i = 0; i < tests->len; i++) {
@@ -350,9 +394,15 @@ void cond_set_index(struct cond_set *set, const struct cond *const *whens, size_
     set->n_rules = n;
     set->guarded = g_new0(GArray *, set->tests->len + 1);
     set->guards = g_new0(struct cond_guard, n + 1);
+    g_autofree unsigned *uses = g_new0(unsigned, set->tests->len + 1);
     for (size_t i = 0; i < n; i++) {
         if (whens[i]) {
-            set_guard(set, (int)i, whens[i], tests);
+            count_uses(whens[i], uses);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (whens[i]) {
+            set_guard(set, (int)i, whens[i], uses, tests);
         }
     }
     g_ptr_array_unref(tests);

@@ -22,8 +22,9 @@ struct engine {
     enum phase phase;
     struct cond_run *run;
     struct whereabouts where;
+    GArray *applying; /* int: the rules that apply there; NULL with trace, which tells of all */
     const char *ended_by; /* name of the rule that ended evaluation */
-    size_t at;            /* into the scope's rules, or with trace into all rules */
+    size_t at;            /* into `applying`, or with trace into all rules */
     unsigned steps_before; /* of the rule at work */
     size_t action;         /* of the rule at work */
     struct payload *payload;
@@ -241,14 +242,19 @@ static enum turn start(rules_job *job) {
     return TURN_GO_ON;
 }
 
-/* The next rule that applies here, or NULL. */
+/* The next rule that applies here and is not ruled out, or NULL. */
 static struct rule *next_rule(rules_job *job) {
     struct engine *e = job->engine;
     rules *set = job->rules;
 
-    if (!is_traced(job)) {
-        const struct scope *scope = scopes_find(set->scopes, &e->where);
-        return !e->ended_by && e->at < scope->rules->len ? &set->rules[g_array_index(scope->rules, int, e->at++)] : NULL;
+    while (e->applying && !e->ended_by && e->at < e->applying->len) {
+        int index = g_array_index(e->applying, int, e->at++);
+        if (!cond_ruled_out(e->run, index)) {
+            return &set->rules[index];
+        }
+    }
+    if (e->applying) {
+        return NULL;
     }
     while (e->at < set->n_rules) {
         struct rule *rule = &set->rules[e->at++];
@@ -294,12 +300,18 @@ static enum turn decide(rules_job *job) {
     error *err = NULL;
     wire_place place = {0};
 
-    if (rule->when && !is_traced(job)) {
-        result = cond_guard(e->run, rule->index);
+    if (!is_traced(job)) {
+        if (!cond_read_guard(e->run, rule->index)) {
+            return TURN_NEED;
+        }
+        if (cond_ruled_out(e->run, rule->index)) {
+            e->phase = PHASE_NEXT_RULE;
+            return TURN_GO_ON;
+        }
     }
-    if (result == COND_TRUE) {
-        enter(job, rule->index);
-        result = rule->when ? cond_eval(e->run, rule->when, &err, &place) : COND_TRUE;
+    enter(job, rule->index);
+    if (rule->when) {
+        result = cond_eval(e->run, rule->when, &err, &place);
     }
     switch (result) {
     case COND_NEED:
@@ -535,6 +547,7 @@ rules_job *rules_begin(rules *set, wire_message *eval) {
     e->answers = g_ptr_array_new_with_free_func((GDestroyNotify)wire_message_free);
     e->where = (struct whereabouts){in->account ? in->account : "", in->folder ? in->folder : "", &in->roles, in->event,
                                     in->own};
+    e->applying = in->trace ? NULL : scopes_find(set->scopes, &e->where);
     e->run = cond_run_new(job, set->conds, set->matcher);
     engine_feed_eval(job);
     return job;
@@ -604,6 +617,9 @@ void rules_job_free(rules_job *job) {
     vm_thread_free(e->thread);
     lib_msg_invalidate(job);
     cond_run_free(e->run);
+    if (e->applying) {
+        g_array_unref(e->applying);
+    }
     mail_view_free(job->view);
     g_ptr_array_unref(e->answers);
     g_strfreev(e->asked.names);

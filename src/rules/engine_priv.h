@@ -14,15 +14,11 @@ struct whereabouts {
     bool own;
 };
 
-/* The rules that apply somewhere, found once and remembered. */
-struct scope {
-    GArray *rules; /* int, in file order */
-};
-
+/* Which rules apply where: found once and remembered. */
 struct scopes *scopes_new(const rules *set);
 void scopes_free(struct scopes *scopes); /* accepts NULL */
-/* Valid until the next call. */
-const struct scope *scopes_find(struct scopes *scopes, const struct whereabouts *where);
+/* Indexes (int) of the rules that apply, in file order. A reference: g_array_unref. */
+GArray *scopes_find(struct scopes *scopes, const struct whereabouts *where);
 
 /* NULL if the rule applies, else why not ("folder is INBOX, rule wants Junk"), g_free. */
 char *scope_why_not(const struct rule *rule, const struct whereabouts *where);

@@ -110,18 +110,11 @@ char *scope_why_not(const struct rule *rule, const struct whereabouts *where) {
 
 /* --- remembered ---------------------------------------------------------------------------------------------------- */
 
-static void free_scope(gpointer data) {
-    struct scope *scope = data;
-
-    g_array_unref(scope->rules);
-    g_free(scope);
-}
-
 struct scopes *scopes_new(const rules *set) {
     struct scopes *scopes = g_new0(struct scopes, 1);
 
     scopes->set = set;
-    scopes->by_key = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_scope);
+    scopes->by_key = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_array_unref);
     return scopes;
 }
 
@@ -132,30 +125,34 @@ void scopes_free(struct scopes *scopes) {
     }
 }
 
-const struct scope *scopes_find(struct scopes *scopes, const struct whereabouts *where) {
-    GString *text = g_string_new(NULL);
+static char *key_of(const struct whereabouts *where) {
+    GString *key = g_string_new(NULL);
 
-    g_string_append_printf(text, "%d%d\n%s\n%s", where->event, where->own, where->account, where->folder);
+    g_string_append_printf(key, "%d%d\n%s\n%s", where->event, where->own, where->account, where->folder);
     for (size_t i = 0; where->roles && i < where->roles->n; i++) {
-        g_string_append_printf(text, "\n%s", where->roles->v[i]);
+        g_string_append_printf(key, "\n%s", where->roles->v[i]);
     }
-    g_autofree char *key = g_string_free(text, FALSE);
-    struct scope *scope = g_hash_table_lookup(scopes->by_key, key);
-    if (scope) {
-        return scope;
+    return g_string_free(key, FALSE);
+}
+
+GArray *scopes_find(struct scopes *scopes, const struct whereabouts *where) {
+    g_autofree char *key = key_of(where);
+    GArray *found = g_hash_table_lookup(scopes->by_key, key);
+
+    if (found) {
+        return g_array_ref(found);
     }
     if (g_hash_table_size(scopes->by_key) >= SCOPES_MAX) {
         g_hash_table_remove_all(scopes->by_key);
     }
-    scope = g_new0(struct scope, 1);
-    scope->rules = g_array_new(FALSE, FALSE, sizeof(int));
+    found = g_array_new(FALSE, FALSE, sizeof(int));
     for (size_t i = 0; i < scopes->set->n_rules; i++) {
         if (judge(&scopes->set->rules[i], where) == WANTED) {
-            g_array_append_val(scope->rules, scopes->set->rules[i].index);
+            g_array_append_val(found, scopes->set->rules[i].index);
         }
     }
-    g_hash_table_insert(scopes->by_key, g_steal_pointer(&key), scope);
-    return scope;
+    g_hash_table_insert(scopes->by_key, g_steal_pointer(&key), g_array_ref(found));
+    return found;
 }
 
 /* --- what to fetch first ------------------------------------------------------------------------------------------- */
@@ -196,14 +193,14 @@ void rules_scope(const rules *set, const wire_scope *scope, wire_message *reply)
     struct whereabouts where = {scope->account, scope->folder, &scope->roles, scope->event, false};
     wire_scope_reply *out = &reply->u.scope_reply;
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    const struct scope *found = scopes_find(set->scopes, &where);
+    g_autoptr(GArray) found = scopes_find(set->scopes, &where);
 
     out->job = scope->job;
-    out->rules = found->rules->len;
+    out->rules = found->len;
     out->level = WIRE_LEVEL_FIELDS;
     add_query(names, MAIL_IDENTITY);
-    for (unsigned i = 0; i < found->rules->len; i++) {
-        const struct rule *rule = &set->rules[g_array_index(found->rules, int, i)];
+    for (unsigned i = 0; i < found->len; i++) {
+        const struct rule *rule = &set->rules[g_array_index(found, int, i)];
         add_fields(rule, names);
         out->own |= rule->wire->own;
         out->level = MAX(out->level, level_of(rule));

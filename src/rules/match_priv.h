@@ -27,8 +27,10 @@ struct needles;
 
 struct needles *needles_new(void);
 void needles_free(struct needles *needles);                                         /* accepts NULL */
-void needles_add(struct needles *needles, const char *s, size_t len, unsigned id); /* s is borrowed */
-void needles_prepare(struct needles *needles);                                      /* after the last add */
+enum needle_place { NEEDLE_ANYWHERE, NEEDLE_AT_START, NEEDLE_AT_END };
+/* s is borrowed. */
+void needles_add(struct needles *needles, const char *s, size_t len, enum needle_place place, unsigned id);
+void needles_prepare(struct needles *needles); /* after the last add */
 /* Calls hit at least once for each id that is found, whatever the order. */
 void needles_scan(const struct needles *needles, const char *text, size_t len, void (*hit)(void *user, unsigned id),
                   void *user);

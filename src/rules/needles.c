@@ -12,6 +12,7 @@ enum { GRAM = 4, FILTER_BITS = 16 };
 struct needle {
     const char *s;
     size_t len;
+    enum needle_place place;
     unsigned id;
     uint32_t gram;
     uint32_t offset; /* of the gram */
@@ -52,8 +53,8 @@ void needles_free(struct needles *needles) {
     }
 }
 
-void needles_add(struct needles *needles, const char *s, size_t len, unsigned id) {
-    struct needle n = {.s = s, .len = len, .id = id};
+void needles_add(struct needles *needles, const char *s, size_t len, enum needle_place place, unsigned id) {
+    struct needle n = {.s = s, .len = len, .place = place, .id = id};
 
     g_array_append_val(len < GRAM ? needles->shorts : needles->all, n);
 }
@@ -110,14 +111,29 @@ void needles_prepare(struct needles *needles) {
     }
 }
 
+/* Does the needle stand at this place of the text, and may it stand there? */
+static bool is_at(const struct needle *n, const char *text, size_t len, size_t at) {
+    return len - at >= n->len && (n->place != NEEDLE_AT_START || at == 0) &&
+           (n->place != NEEDLE_AT_END || at + n->len == len) && memcmp(text + at, n->s, n->len) == 0;
+}
+
+static bool is_short_found(const struct needle *n, const char *text, size_t len) {
+    if (n->len > len) {
+        return false;
+    }
+    if (n->place == NEEDLE_ANYWHERE) {
+        return n->len == 0 || memmem(text, len, n->s, n->len);
+    }
+    return is_at(n, text, len, n->place == NEEDLE_AT_START ? 0 : len - n->len);
+}
+
 static void compare_bucket(const struct needles *needles, uint32_t gram, const char *text, size_t len, size_t at,
                            void (*hit)(void *user, unsigned id), void *user) {
     uint32_t bucket = spread(gram) >> (32 - needles->bucket_bits);
 
     for (uint32_t i = needles->buckets[bucket]; i < needles->buckets[bucket + 1]; i++) {
         const struct needle *n = &g_array_index(needles->all, struct needle, i);
-        if (n->gram == gram && at >= n->offset && len - (at - n->offset) >= n->len &&
-            memcmp(text + at - n->offset, n->s, n->len) == 0) {
+        if (n->gram == gram && at >= n->offset && is_at(n, text, len, at - n->offset)) {
             hit(user, n->id);
         }
     }
@@ -127,7 +143,7 @@ void needles_scan(const struct needles *needles, const char *text, size_t len, v
                   void *user) {
     for (unsigned i = 0; i < needles->shorts->len; i++) {
         const struct needle *n = &g_array_index(needles->shorts, struct needle, i);
-        if (n->len == 0 || memmem(text, len, n->s, n->len)) {
+        if (is_short_found(n, text, len)) {
             hit(user, n->id);
         }
     }
