@@ -18,7 +18,7 @@ void crypto_hmac_sha256(const void *key, size_t key_len, const struct iovec *pie
                         uint8_t mac_out[CRYPTO_SHA256_LEN]);
 char *crypto_hex(const void *data, size_t len);           /* lower case, g_free */
 char *crypto_base64(const void *data, size_t len);        /* RFC 4648 section 4, padded, g_free */
-/* Strict: padding required, no white space. NULL if malformed; g_free. An empty text gives an empty, non-NULL result. */
+/* Strict: padding required, no white space. NULL if malformed, but not for an empty text. g_free. */
 uint8_t *crypto_base64_decode(const char *text, size_t *len_out);
 void crypto_random(void *out, size_t len);                /* never fails: waits for the kernel's pool at boot */
 bool crypto_equal(const void *a, const void *b, size_t len); /* in constant time */

@@ -21,8 +21,8 @@ typedef struct stream stream;
 /* The stream may be freed inside any of these. After on_closed no other call comes. */
 typedef struct stream_events {
     void (*on_data)(void *user, const uint8_t *bytes, size_t len); /* bytes valid during the call only */
-    void (*on_drained)(void *user);             /* queue fell below half of high_water after being over it; may be NULL */
-    void (*on_closed)(void *user, error *err);  /* NULL: the peer closed in order. err is the callee's. Once. */
+    void (*on_drained)(void *user); /* the queue fell below half of high_water after being over it; may be NULL */
+    void (*on_closed)(void *user, error *err); /* NULL: the peer closed in order. err is the callee's. Once. */
 } stream_events;
 
 typedef struct stream_options {

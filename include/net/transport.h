@@ -41,8 +41,8 @@ typedef struct transport_options {
     enum transport_tls tls;
     const char *tls_ca;       /* file of trusted certificates instead of the system's; NULL */
     const char *proxy;        /* "socks5h://host:1080", "http://user:pass@host:3128"; NULL = direct */
-    uint32_t connect_ms;      /* until TCP (and the proxy) is through: 30,000 */
-    uint32_t handshake_ms;    /* from there until TLS, greeting and CAPABILITY are: 30,000 */
+    uint32_t connect_ms;      /* until TCP is through: 30,000 */
+    uint32_t handshake_ms;    /* from there until proxy, TLS, greeting and CAPABILITY are: 30,000 */
     uint32_t keepalive_s;     /* TCP keepalive: idle time before the first probe: 60; probes every 15 */
     uint32_t user_timeout_ms; /* unacknowledged data kill the connection after: 30,000 (TCP_USER_TIMEOUT) */
 } transport_options;
@@ -51,7 +51,7 @@ typedef struct transport_options {
 typedef struct transport_greeting {
     const char *text;       /* after "* ", e.g. "OK [CAPABILITY IMAP4rev1 ...] Dovecot ready." */
     bool preauth;           /* "* PREAUTH": only ever true under TLS from the first byte, or with tls none */
-    const char *capability; /* the list after "* CAPABILITY ", read under TLS where TLS is asked for; NULL if none came */
+    const char *capability; /* the list after "* CAPABILITY ", read under TLS where TLS is asked for; NULL if none */
     const char *tls;        /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; NULL with tls none */
     const char *peer;       /* "192.0.2.1 port 993" */
 } transport_greeting;
@@ -71,8 +71,8 @@ typedef struct transport_events {
 
 /* Starts connecting. ERROR_CONFIG: bad host, port or proxy, tls none to what is not loopback. log is copied; its
  * strings outlive the transport. */
-error *transport_open(transport_pool *pool, const transport_options *options, const transport_events *events, void *user,
-                      const log_ctx *log, transport **transport_out);
+error *transport_open(transport_pool *pool, const transport_options *options, const transport_events *events,
+                      void *user, const log_ctx *log, transport **transport_out);
 /* Closes at once, with a TLS close_notify if it can be sent without waiting. closed is not called. Accepts NULL. */
 void transport_free(transport *t);
 /* Copy bytes and send them as the server takes them; wiped from memory once sent. Before connected and after closed

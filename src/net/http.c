@@ -132,8 +132,9 @@ static void transfer_ended(void *user, CURL *easy, CURLcode code) {
     if (code == CURLE_OK) {
         finish(call, HTTP_ANSWERED, NULL);
     } else if (call->too_large || code == CURLE_FILESIZE_EXCEEDED) {
-        finish(call, HTTP_TOO_LARGE, error_new(ERROR_LIMIT, "the response is larger than %zu bytes, or its header than %d",
-                                               call->max_response, HTTP_RESPONSE_HEADER_MAX));
+        finish(call, HTTP_TOO_LARGE,
+               error_new(ERROR_LIMIT, "the response is larger than %zu bytes, or its header than %d",
+                         call->max_response, HTTP_RESPONSE_HEADER_MAX));
     } else if (call->refused && !call->opened) {
         finish(call, HTTP_REFUSED, error_new(ERROR_PERMISSION, "%s", call->refused));
     } else if (tls_is_failure(code)) {

@@ -260,8 +260,8 @@ static void turn_came(void *user) {
     leave(t);
 }
 
-error *transport_open(transport_pool *pool, const transport_options *options, const transport_events *events, void *user,
-                      const log_ctx *log, transport **transport_out) {
+error *transport_open(transport_pool *pool, const transport_options *options, const transport_events *events,
+                      void *user, const log_ctx *log, transport **transport_out) {
     transport *t = g_new0(transport, 1);
     error *err;
 

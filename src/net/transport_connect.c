@@ -228,6 +228,8 @@ static void setup_easy(transport *t, const char *url) {
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* giving up does not wait for a name server */
     curl_easy_setopt(easy, CURLOPT_PROXY, o->proxy ? o->proxy : "");
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* server_line() is for the IMAP server */
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)CURL_BUFFER);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms + (long)o->handshake_ms);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -304,9 +306,16 @@ void transport_setup_progress(transport *t) {
 
 error *transport_setup_deadline(transport *t) {
     const transport_setup *setup = t->setup;
+    const char *what = waiting_for[setup->phase];
+    curl_off_t lookup_us = 0;
     uint32_t ms = setup->connected ? setup->options.handshake_ms : setup->options.connect_ms;
 
-    return error_new(ERROR_NETWORK, "timed out after %u ms waiting for %s", ms, waiting_for[setup->phase]);
+    curl_easy_getinfo(t->easy, CURLINFO_NAMELOOKUP_TIME_T, &lookup_us);
+    if (setup->phase == PHASE_CONNECT && !lookup_us) {
+        what = "the name look-up";
+    }
+    return error_prefix(error_new(ERROR_NETWORK, "timed out after %u ms waiting for %s", ms, what), "%s port %u",
+                        setup->options.host, setup->options.port);
 }
 
 /* --- result ----------------------------------------------------------------------------------------------------- */

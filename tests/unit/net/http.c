@@ -195,7 +195,8 @@ static void the_request_holds_what_was_asked_for_and_no_more(void **state) {
     g_autofree char *url = url_of("http", s.port, "/hook?x=1");
     g_autofree char *expected = g_strdup_printf("POST /hook?x=1 HTTP/1.1\nHost: 127.0.0.1:%u\n"
                                                 "User-Agent: mailruled/" MAILRULED_VERSION "\nAccept: */*\n"
-                                                "Content-Type: application/json\nX-Empty:\nX-Tab: a\tb\nContent-Length: 7\n",
+                                                "Content-Type: application/json\nX-Empty:\nX-Tab: a\tb\n"
+                                                "Content-Length: 7\n",
                                                 s.port);
     run(w, &(http_request){.method = "POST", .url = url, .headers = headers, .body = body, .allow_private = true}, &a);
     server_stop(&s);
@@ -341,7 +342,8 @@ static void answered(world *w, const char *response, int status, answer *a) {
 static void fault_64_a_redirect_is_an_answer_and_not_followed(void **state) {
     answer a = {0};
 
-    answered(*state, "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest\r\nContent-Length: 0\r\n\r\n", 302, &a);
+    answered(*state, "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n", 302,
+             &a);
     answer_release(&a);
 }
 
@@ -354,7 +356,8 @@ static void fault_64_retry_after_is_read_and_capped(void **state) {
     answered(*state, "HTTP/1.1 503 No\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n", 503, &a);
     assert_int_equal(a.retry_after_ms, HTTP_RETRY_AFTER_MAX_MS);
     answer_release(&a);
-    answered(*state, "HTTP/1.1 503 No\r\nRetry-After: Tue, 14 Nov 2023 22:13:50 GMT\r\nContent-Length: 0\r\n\r\n", 503, &a);
+    answered(*state, "HTTP/1.1 503 No\r\nRetry-After: Tue, 14 Nov 2023 22:13:50 GMT\r\nContent-Length: 0\r\n\r\n", 503,
+             &a);
     assert_int_equal(a.retry_after_ms, 30000); /* the clock stands at 22:13:20 */
     answer_release(&a);
     assert_int_equal(http_parse_retry_after("Tue, 14 Nov 2023 22:13:19 GMT", 1700000000000), 0);

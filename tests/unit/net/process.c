@@ -92,8 +92,8 @@ static void descriptors_are_handed_over_in_order_and_no_others(void **state) {
     assert_int_equal(pipe2(b, O_CLOEXEC), 0);
     stray = open("/dev/null", O_RDONLY | O_CLOEXEC);
     spawn(w, &(process_options){
-                 .argv = SH("echo \"$ONLY$HOME\" >&3; echo four >&4; for f in 5 6 7 8 9; do test -e /dev/fd/$f && exit 1; "
-                            "done; read x && exit 2; exit 0"),
+                 .argv = SH("echo \"$ONLY$HOME\" >&3; echo four >&4; "
+                            "for f in 5 6 7 8 9; do test -e /dev/fd/$f && exit 1; done; read x && exit 2; exit 0"),
                  .env = env, .fds = {a[1], b[1]}, .fd_count = 2});
     close(a[1]);
     close(b[1]);

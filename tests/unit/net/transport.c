@@ -647,7 +647,8 @@ static void fault_06_a_refused_certificate_is_named(void **state) {
     refused_certificate(w, &expired, "certificate expired on 20");
     refused_certificate(w, &early, "certificate is not valid before 20");
     refused_certificate(w, &other_host,
-                        "host name 127.0.0.1 does not match the certificate (it is for other.example, *.other.example)");
+                        "host name 127.0.0.1 does not match the certificate "
+                        "(it is for other.example, *.other.example)");
     refused_certificate(w, &alone, "self-signed certificate");
     refused_certificate(w, &foreign, "unknown issuer CN=Other CA of certificate CN=localhost");
     identity_release(&other_ca);
@@ -698,6 +699,74 @@ static void a_ca_file_that_is_none_is_a_config_error(void **state) {
     g_unlink(path);
 }
 
+/* --- proxies ---------------------------------------------------------------------------------------------------- */
+
+static void http_proxy(peer *p) {
+    witness *seen = p->user;
+
+    peer_read_line(p);
+    g_strlcpy(seen->first_line, p->line, sizeof seen->first_line);
+    while (*p->line && peer_read_line(p)) {
+    }
+    peer_say(p, "HTTP/1.1 200 go\r\nX-Proxy: yes\r\n\r\n");
+    echo_over_starttls(p);
+}
+
+/* RFC 1928: no authentication, CONNECT to a name. */
+static void socks_proxy(peer *p) {
+    witness *seen = p->user;
+    uint8_t hello[3] = {0}, request[5], rest[256];
+
+    recv(p->fd, hello, 2, MSG_WAITALL);
+    recv(p->fd, rest, hello[1], MSG_WAITALL);
+    peer_write(p, "\5\0", 2);
+    recv(p->fd, request, sizeof request, MSG_WAITALL);
+    recv(p->fd, rest, request[4] + 2u, MSG_WAITALL);
+    g_snprintf(seen->first_line, sizeof seen->first_line, "%d %d %.*s:%d", request[1], request[3], request[4], rest,
+               rest[request[4]] << 8 | rest[request[4] + 1]);
+    peer_write(p, "\5\0\0\1\177\0\0\1\0\1", 10);
+    echo_over_starttls(p);
+}
+
+static void through_proxy(world *w, peer_script script, const char *scheme, const char *asked) {
+    client *c = g_new0(client, 1);
+    witness seen = {.w = w};
+    server s;
+
+    server_start(&s, script, &w->good, &seen, 1);
+    g_autofree char *proxy = g_strdup_printf("%s://127.0.0.1:%u", scheme, s.port);
+    transport_options options = {.host = "localhost", .port = 143, .tls = TRANSPORT_TLS_STARTTLS, .tls_ca = w->ca_file,
+                                 .proxy = proxy};
+    c->data = g_string_new(NULL);
+    assert_null(transport_open(w->pool, &options, &events, c, NULL, &c->t));
+    until(w, c->connected || c->closed);
+    if (c->err) {
+        print_error("%s\n", c->err->text);
+    }
+    assert_true(c->connected);
+    assert_string_equal(c->greeting, "OK [CAPABILITY IMAP4rev1] ready");
+    assert_string_equal(c->capability, "IMAP4rev1 AUTH=PLAIN");
+    transport_send(c->t, "x1 NOOP\r\n", 9);
+    until(w, c->data->len >= 9);
+    client_free(c);
+    server_stop(&s);
+    assert_string_equal(seen.first_line, asked);
+}
+
+static void a_proxy_is_asked_for_the_host_and_tls_goes_through_it(void **state) {
+    through_proxy(*state, http_proxy, "http", "CONNECT localhost:143 HTTP/1.1");
+    through_proxy(*state, socks_proxy, "socks5h", "1 3 localhost:143");
+}
+
+static void a_proxy_of_an_unknown_kind_is_refused(void **state) {
+    world *w = *state;
+    transport_options options = {.host = "localhost", .proxy = "ftp://127.0.0.1:1"};
+    transport *t;
+    g_autoptr(error) err = transport_open(w->pool, &options, &events, NULL, NULL, &t);
+
+    assert_int_equal(err->code, ERROR_CONFIG);
+}
+
 /* The environment's proxies would send the user's mail elsewhere. */
 static void proxies_of_the_environment_are_ignored(void **state) {
     setenv("all_proxy", "socks5h://127.0.0.1:1", 1);
@@ -734,6 +803,8 @@ int main(void) {
         T(a_connection_that_breaks_in_the_handshake_is_a_network_error),
         T(tls_below_1_2_is_refused),
         T(a_ca_file_that_is_none_is_a_config_error),
+        T(a_proxy_is_asked_for_the_host_and_tls_goes_through_it),
+        T(a_proxy_of_an_unknown_kind_is_refused),
         T(proxies_of_the_environment_are_ignored),
     };
 
