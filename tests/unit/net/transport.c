@@ -229,6 +229,29 @@ static void starttls_reports_only_the_capabilities_read_under_tls(void **state) 
     echoes(*state, TRANSPORT_TLS_STARTTLS, echo_over_starttls, "IMAP4rev1 AUTH=PLAIN");
 }
 
+static void say_nothing_over_tls(peer *p) {
+    greet(p);
+    answer(p, "STARTTLS", "%s OK go\r\n");
+    if (peer_start_tls(p)) {
+        answer(p, "CAPABILITY", "%s OK nothing to tell\r\n");
+        peer_read_out(p);
+    }
+}
+
+static void capabilities_read_in_clear_are_forgotten(void **state) {
+    world *w = *state;
+    server s;
+    client *c;
+
+    server_start(&s, say_nothing_over_tls, &w->good, NULL, 1);
+    c = client_start(w, TRANSPORT_TLS_STARTTLS, s.port);
+    until(w, c->connected || c->closed);
+    assert_true(c->connected);
+    assert_null(c->capability);
+    client_free(c);
+    server_stop(&s);
+}
+
 static void no_tls_to_a_loopback_address(void **state) {
     echoes(*state, TRANSPORT_TLS_NONE, echo_in_clear, "IMAP4rev1 STARTTLS IDLE");
 }
@@ -782,6 +805,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(tls_from_the_first_byte),
         T(starttls_reports_only_the_capabilities_read_under_tls),
+        T(capabilities_read_in_clear_are_forgotten),
         T(no_tls_to_a_loopback_address),
         T(no_tls_is_refused_to_other_hosts),
         T(a_host_that_is_no_host_is_refused),
