@@ -12,7 +12,7 @@
  *     events.closed(err) -> session_free
  *
  * Rules for all of it
- * - Nothing calls back from inside a session_*() function, but for session_free() and session_close(CLOSE_NOW), which
+ * - Nothing calls back from inside a session_*() function, but for session_free() and session_close(..._NOW), which
  *   end the commands under way. Every other callback comes from the loop.
  * - Every command's `done` is called exactly once, whatever happens: answered, refused before it was sent, connection
  *   lost, session freed. So a context allocated for a command is freed in `done` and nowhere else.

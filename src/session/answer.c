@@ -46,10 +46,10 @@ static void told_exists(session *s, const imap_response *r) {
 static void told_expunge(session *s, const imap_response *r) {
     const imap_ranges nothing = {NULL, 0};
 
-    if (!s->folder || r->number == 0 || r->number > s->folder->pub.exists) {
+    if (!s->folder) {
         return;
     }
-    s->folder->pub.exists--;
+    s->folder->pub.exists -= s->folder->pub.exists > 0; /* too low is safe: what comes then looks like more */
     session_tell(s, gone, nothing, false);
 }
 

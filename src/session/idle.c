@@ -44,14 +44,23 @@ static void set_off(session *s) {
     s->idle_due = false;
 }
 
+static void give_up(session *s, const char *why) {
+    s->idle_supported = false;
+    log_info(&s->log, "IDLE does not work here (%s): polling", why);
+}
+
 void idle_start(session *s) {
     imap_command *command = NULL;
     error *err = imap_command_idle(&s->writer, &command);
-    exchange *x = exchange_new(&exchange_idle, NULL);
 
+    if (err) {
+        give_up(s, err->text);
+        error_free(err);
+        return;
+    }
     s->idle = IDLE_ASKED;
-    s->idling = x;
-    exchange_queue(s, x, command, err);
+    s->idling = exchange_new(&exchange_idle, NULL);
+    exchange_queue(s, s->idling, command, NULL);
 }
 
 void idle_append_done(session *s, GString *out) {
@@ -87,11 +96,6 @@ static void begun(session *s, exchange *x, const imap_response *r) {
     session_arm(s);
     session_soon(s); /* commands may have been waiting for it */
     session_tell(s, watching);
-}
-
-static void give_up(session *s, const char *why) {
-    s->idle_supported = false;
-    log_info(&s->log, "IDLE does not work here (%s): polling", why);
 }
 
 static void ended(session *s, exchange *x, const imap_response *r, session_result *result) {

@@ -129,11 +129,8 @@ static uint64_t answer_due(const session *s) {
     const exchange *head = s->flight.head ? s->flight.head->data : NULL;
     uint64_t silence, patience;
 
-    if (head && head == s->idling && s->idle == IDLE_ON) {
+    if (!head || (head == s->idling && s->idle == IDLE_ON)) {
         return 0; /* nothing is sent behind a running IDLE */
-    }
-    if (!head) {
-        return 0;
     }
     silence = head->call.timeout_ms ? head->call.timeout_ms : s->config.timeout_ms;
     patience = s->head_since + SESSION_PATIENCE * silence;
