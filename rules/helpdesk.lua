@@ -4,7 +4,7 @@
 --   helpdesk {
 --     webhook = "helpdesk",                            -- must be given
 --     address = { "support@example.com" },             -- what it must be addressed to; default: anything
---     folder = "Tickets",                              -- where it goes once the webhook has accepted it; false: nowhere
+--     folder = "Tickets",                              -- where it goes once it was accepted; false: nowhere
 --     automatic = "Automatic",                         -- folder for mail of programs and of `own`; or false
 --     own = { "support@example.com" },                 -- the helpdesk's own senders (default: address)
 --     ticket = [=[\[#(?<ticket>\d+)\]]=],              -- how a ticket's number stands in a subject

@@ -15,35 +15,37 @@
 ---@class mailruled.TestOptions
 ---@field case? boolean  upper and lower case differ
 
----A field of text. Text is decoded and compared without regard to case unless the test says otherwise.
+---A field of text. Text is decoded and compared without regard to case unless the test says otherwise. A list of
+---operands holds if one of them does.
 ---@class mailruled.TextField
 local TextField = {}
 ---The whole value.
----@param text string
+---@param text string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function TextField:is(text, options) end
----@param text string
+---@param text string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function TextField:contains(text, options) end
----@param text string
+---@param text string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function TextField:starts(text, options) end
----@param text string
+---@param text string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function TextField:ends(text, options) end
 ---`*` any text, `?` one character, `[a-z]` one of these.
----@param pattern string
+---@param pattern string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function TextField:glob(pattern, options) end
 ---A Perl-compatible regular expression; its groups become captures.
----@param pattern string
+---@param pattern string|string[]
+---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
-function TextField:regex(pattern) end
+function TextField:regex(pattern, options) end
 ---The field is there.
 ---@return mailruled.Condition
 function TextField:exists() end
@@ -62,30 +64,31 @@ function TextField:in_file(path, options) end
 ---@class mailruled.AddressField
 local AddressField = {}
 ---The address is this.
----@param address string
+---@param address string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function AddressField:is(address, options) end
 ---Name and address, as `Name <local@domain>`, contain this.
----@param text string
+---@param text string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function AddressField:contains(text, options) end
----@param text string
+---@param text string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function AddressField:starts(text, options) end
----@param text string
+---@param text string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function AddressField:ends(text, options) end
----@param pattern string
+---@param pattern string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function AddressField:glob(pattern, options) end
----@param pattern string
+---@param pattern string|string[]
+---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
-function AddressField:regex(pattern) end
+function AddressField:regex(pattern, options) end
 ---@return mailruled.Condition
 function AddressField:exists() end
 ---@param list string[]  addresses, or domains: "example.com", "@example.com"
@@ -97,12 +100,12 @@ function AddressField:any_of(list, options) end
 ---@return mailruled.Condition
 function AddressField:in_file(path, options) end
 ---The address is this; the same as `is`.
----@param address string
+---@param address string|string[]
 ---@param options? mailruled.TestOptions
 ---@return mailruled.Condition
 function AddressField:address(address, options) end
----The domain is this, or one below it.
----@param domain string
+---The domain is this; "*.example.com" is every domain below it.
+---@param domain string|string[]
 ---@return mailruled.Condition
 function AddressField:domain(domain) end
 

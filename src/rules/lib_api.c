@@ -21,10 +21,13 @@ static const struct {
 };
 
 /* What the definition file calls the fields of one kind. */
-static const char *const field_types[] = {
-    [FIELD_ADDRESSES] = "AddressField", [FIELD_STRINGS] = "TextField", [FIELD_SIZE] = "NumberField",
-    [FIELD_AGE] = "NumberField",        [FIELD_THING] = "ThingField",  [FIELD_FLAGS] = NULL,
-    [FIELD_CLASS] = NULL};
+static const char *const field_types[] = {[FIELD_ADDRESSES] = "AddressField",
+                                          [FIELD_STRINGS] = "TextField",
+                                          [FIELD_SIZE] = "NumberField",
+                                          [FIELD_AGE] = "NumberField",
+                                          [FIELD_THING] = "ThingField",
+                                          [FIELD_FLAGS] = NULL,
+                                          [FIELD_CLASS] = NULL};
 
 static void add(GHashTable *names, const char *owner, const char *separator, const char *name) {
     g_hash_table_add(names, g_strconcat(owner, separator, name, NULL));

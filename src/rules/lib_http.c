@@ -29,7 +29,7 @@ static const char *check_url(lua_State *L, int arg) {
     return url;
 }
 
-/* --- headers: checked first, copied afterwards, because the copy must not be lost to an error --------------------------- */
+/* --- headers: checked first, copied afterwards, because the copy must not be lost to an error ------------------- */
 
 static void check_header(lua_State *L) {
     size_t name_len, value_len;
@@ -38,8 +38,8 @@ static void check_header(lua_State *L) {
         luaL_error(L, "headers are a table of names and strings");
     }
     const char *name = lua_tolstring(L, -2, &name_len), *value = lua_tolstring(L, -1, &value_len);
-    if (!name_len || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") !=
-                         name_len) {
+    if (!name_len ||
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") != name_len) {
         luaL_error(L, "header name '%s' is no HTTP token", name);
     }
     if (value_len > HEADER_VALUE_MAX || !is_printable(value, value_len) ||
@@ -80,15 +80,15 @@ static void copy_headers(lua_State *L, int index, wire_message *message, size_t 
         json = json && g_ascii_strcasecmp(headers[i - 1].name, "content-type") != 0;
     }
     if (json) {
-        headers[i++] = (wire_header){.name = wire_str(message, "content-type"),
-                                     .value = wire_str(message, "application/json")};
+        headers[i++] =
+            (wire_header){.name = wire_str(message, "content-type"), .value = wire_str(message, "application/json")};
     }
     qsort(headers, i, sizeof *headers, by_header_name);
     message->u.need.http.headers = headers;
     message->u.need.http.n_headers = i;
 }
 
-/* --- the answer ------------------------------------------------------------------------------------------------------------ */
+/* --- the answer ------------------------------------------------------------------------------------------------- */
 
 static int response_json(lua_State *L) {
     size_t len;
@@ -141,7 +141,7 @@ static int http_done(lua_State *L, int status, lua_KContext ctx) {
     return 1;
 }
 
-/* --- requests ---------------------------------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------------------------- */
 
 static void check_options(lua_State *L, int arg) {
     static const char *const known[] = {"headers", "timeout", "allow_private", NULL};

@@ -12,7 +12,7 @@
 static const char list_key; /* registry: metatable of what json.array() and decode mark as a list */
 static const char null_key; /* registry: json.null */
 
-/* --- Lua to JSON: nothing here may raise, so that no json_t is lost --------------------------------------------------- */
+/* --- Lua to JSON: nothing here may raise, so that no json_t is lost --------------------------------------------- */
 
 struct encoder {
     lua_State *L;
@@ -189,7 +189,7 @@ json_t *lib_json_from_lua(lua_State *L, int index, const char **why_out) {
     return json;
 }
 
-/* --- JSON to Lua: may raise; the json_t belongs to a userdata ------------------------------------------------------------- */
+/* --- JSON to Lua: may raise; the json_t belongs to a userdata --------------------------------------------------- */
 
 static int free_holder(lua_State *L) {
     json_t **holder = lua_touserdata(L, 1);
@@ -308,7 +308,7 @@ void lib_json_push_text(lua_State *L, int index, const char *what) {
     lua_remove(L, -2);
 }
 
-/* --- the library -------------------------------------------------------------------------------------------------------------- */
+/* --- the library ------------------------------------------------------------------------------------------------ */
 
 static int json_encode_(lua_State *L) {
     luaL_checkany(L, 1);

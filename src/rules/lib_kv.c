@@ -175,9 +175,10 @@ static int kv_space(lua_State *L) {
     size_t len;
     const char *name = luaL_checklstring(L, 1, &len);
 
-    luaL_argcheck(L, len > 0 && len <= SPACE_MAX &&
-                         strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == len, 1,
-                  "a space is named by up to 64 letters, digits, '_', '.', '-'");
+    luaL_argcheck(L,
+                  len > 0 && len <= SPACE_MAX &&
+                      strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == len,
+                  1, "a space is named by up to 64 letters, digits, '_', '.', '-'");
     memcpy(lua_newuserdatauv(L, len + 1, 0), name, len + 1);
     luaL_setmetatable(L, SPACE_TYPE);
     return 1;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* --- the userdata ---------------------------------------------------------------------------------------------------------- */
+/* --- the userdata ----------------------------------------------------------------------------------------------- */
 
 void lib_msg_push(lua_State *L, rules_job *job) {
     if (job->msg) {
@@ -51,7 +51,7 @@ void msg_check_fetched(lua_State *L, rules_job *job) {
     }
 }
 
-/* --- attributes -------------------------------------------------------------------------------------------------------------- */
+/* --- attributes ------------------------------------------------------------------------------------------------- */
 
 static enum mail_status push_string(lua_State *L, const char *s) {
     lua_pushstring(L, s); /* NULL: nil */
@@ -302,7 +302,7 @@ static enum mail_status get(lua_State *L, rules_job *job, const struct attribute
     return a->query >= MAIL_IS_AUTO ? get_class(L, job, a, need) : get_addresses(L, job, a, need);
 }
 
-/* --- methods that look --------------------------------------------------------------------------------------------------------- */
+/* --- methods that look ------------------------------------------------------------------------------------------ */
 
 static int msg_has_flag(lua_State *L) {
     const wire_strings *flags = &msg_check(L, 1)->eval->u.eval.flags;
@@ -351,7 +351,7 @@ static int msg_header(lua_State *L) {
 const luaL_Reg lib_msg_methods[] = {
     {"capture", msg_capture}, {"has_flag", msg_has_flag}, {"header", msg_header}, {NULL, NULL}};
 
-/* --- access ------------------------------------------------------------------------------------------------------------------------ */
+/* --- access ----------------------------------------------------------------------------------------------------- */
 
 static int by_name(const void *name, const void *attribute) {
     return strcmp(name, ((const struct attribute *)attribute)->name);

@@ -39,7 +39,7 @@ static int invalid(lua_State *L, const char *what, const char *s, size_t len, co
     return luaL_error(L, "%s \"%s\" %s", what, push_escaped(L, s, len), why);
 }
 
-/* --- move, copy -------------------------------------------------------------------------------------------------------------------- */
+/* --- move, copy ------------------------------------------------------------------------------------------------- */
 
 static bool check_create(lua_State *L, int arg, bool none) {
     static const char *const known[] = {"create", NULL};
@@ -84,7 +84,7 @@ static int msg_copy(lua_State *L) {
     return to_folder(L, "copy", WIRE_VERB_COPY);
 }
 
-/* --- flag, unflag --------------------------------------------------------------------------------------------------------------------- */
+/* --- flag, unflag ----------------------------------------------------------------------------------------------- */
 
 /* The arguments, or a list as the only one, put on the stack from index 2. */
 static int spread_list(lua_State *L) {
@@ -127,7 +127,7 @@ static int msg_unflag(lua_State *L) {
     return change_flags(L, "unflag", WIRE_VERB_UNFLAG);
 }
 
-/* --- without arguments -------------------------------------------------------------------------------------------------------------------- */
+/* --- without arguments ------------------------------------------------------------------------------------------ */
 
 static int plain(lua_State *L, const char *name, enum wire_verb verb) {
     wire_step *step = job_add_step(check_action(L, name), verb);
@@ -156,7 +156,7 @@ static int msg_stop(lua_State *L) {
     return 0;
 }
 
-/* --- post ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- post ------------------------------------------------------------------------------------------------------- */
 
 struct post {
     struct payload *payload; /* the userdata's, so that no error loses it */
@@ -246,10 +246,9 @@ static int msg_post(lua_State *L) {
     return run_post(L, LUA_OK, 0);
 }
 
-const luaL_Reg lib_msg_actions[] = {{"archive", msg_archive}, {"copy", msg_copy},     {"delete", msg_delete},
-                                    {"flag", msg_flag},       {"junk", msg_junk},     {"move", msg_move},
-                                    {"post", msg_post},       {"stop", msg_stop},     {"unflag", msg_unflag},
-                                    {NULL, NULL}};
+const luaL_Reg lib_msg_actions[] = {
+    {"archive", msg_archive}, {"copy", msg_copy}, {"delete", msg_delete}, {"flag", msg_flag},     {"junk", msg_junk},
+    {"move", msg_move},       {"post", msg_post}, {"stop", msg_stop},     {"unflag", msg_unflag}, {NULL, NULL}};
 
 void msg_open_actions(lua_State *L) {
     vm_new_type(L, POST_TYPE, post_meta);

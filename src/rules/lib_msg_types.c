@@ -6,7 +6,7 @@
 #define ATTACHMENT_TYPE "mailruled.attachment"
 #define HEADERS_TYPE "mailruled.headers"
 
-/* --- lists ------------------------------------------------------------------------------------------------------------------------ */
+/* --- lists ------------------------------------------------------------------------------------------------------ */
 
 void msg_push_strings(lua_State *L, const char *const *items, size_t n) {
     lua_createtable(L, (int)n, 0);
@@ -27,7 +27,7 @@ enum mail_status msg_get_flags(lua_State *L, rules_job *job, mail_need *need) {
     return MAIL_OK;
 }
 
-/* --- addresses: plain tables, which may be kept ------------------------------------------------------------------------------------- */
+/* --- addresses: plain tables, which may be kept ----------------------------------------------------------------- */
 
 const char *const lib_address_attributes[] = {"address", "domain", "local_part", "name", NULL};
 
@@ -71,7 +71,7 @@ static int address_index(lua_State *L) {
     return vm_error_unknown(L, "attribute of an address:", luaL_tolstring(L, 2, NULL), lib_address_attributes);
 }
 
-/* --- attachments ---------------------------------------------------------------------------------------------------------------------- */
+/* --- attachments ------------------------------------------------------------------------------------------------ */
 
 struct attachment {
     const struct msg_ud *msg; /* kept alive as user value 1 */
@@ -178,7 +178,7 @@ static int attachment_again(lua_State *L, int status, lua_KContext ctx) {
     return attachment_index(L);
 }
 
-/* --- headers: msg.headers["list-id"], msg:headers "received", pairs(msg.headers) ------------------------------------------------------- */
+/* --- headers: msg.headers["list-id"], msg:headers "received", pairs(msg.headers) -------------------------------- */
 
 struct headers {
     const struct msg_ud *msg; /* kept alive as user value 1 */
@@ -291,7 +291,7 @@ static int headers_pairs(lua_State *L) {
     return 3;
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------------------------------------- */
 
 static const luaL_Reg address_meta[] = {{"__index", address_index}, {"__tostring", address_tostring}, {NULL, NULL}};
 static const luaL_Reg attachment_meta[] = {{"__index", attachment_index}, {NULL, NULL}};

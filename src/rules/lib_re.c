@@ -113,7 +113,7 @@ static struct pattern *check_pattern(lua_State *L, int arg) {
     return lua_touserdata(L, arg);
 }
 
-/* One match from start; raises where it failed. False: no match. The offsets are the matcher's, until its next match. */
+/* One match from start; raises where it failed. False: no match. The offsets are valid until the next match. */
 static bool match(lua_State *L, struct pattern *pattern, const char *subject, size_t len, size_t start,
                   struct regex_match *match_out) {
     error *err = NULL;
@@ -138,7 +138,8 @@ static void push_group(lua_State *L, const char *subject, const struct regex_mat
 }
 
 /* What string.match would give: the groups, or the whole match where there are none. */
-static int push_captures(lua_State *L, const struct pattern *pattern, const char *subject, const struct regex_match *m) {
+static int push_captures(lua_State *L, const struct pattern *pattern, const char *subject,
+                         const struct regex_match *m) {
     unsigned groups = regex_groups(pattern->regex);
 
     luaL_checkstack(L, (int)groups + 4, "too many groups");
@@ -177,7 +178,7 @@ static size_t start_offset(lua_State *L, int arg, size_t len) {
     return at > 0 ? (size_t)at - 1 : 0;
 }
 
-/* --- functions ---------------------------------------------------------------------------------------------------------------- */
+/* --- functions -------------------------------------------------------------------------------------------------- */
 
 static int re_compile(lua_State *L) {
     push_pattern(L, 1, luaL_optstring(L, 2, ""));
@@ -385,9 +386,9 @@ static int re_escape(lua_State *L) {
 static const luaL_Reg functions[] = {{"captures", re_captures}, {"compile", re_compile}, {"escape", re_escape},
                                      {"find", re_find},         {"gmatch", re_gmatch},   {"gsub", re_gsub},
                                      {"match", re_match},       {"test", re_test},       {NULL, NULL}};
-const luaL_Reg lib_re_methods[] = {{"captures", re_captures}, {"find", re_find}, {"gmatch", re_gmatch},
-                                   {"gsub", re_gsub},         {"match", re_match}, {"test", re_test},
-                                   {NULL, NULL}};
+const luaL_Reg lib_re_methods[] = {
+    {"captures", re_captures}, {"find", re_find}, {"gmatch", re_gmatch}, {"gsub", re_gsub},
+    {"match", re_match},       {"test", re_test}, {NULL, NULL}};
 static const luaL_Reg pattern_meta[] = {{"__gc", pattern_gc}, {NULL, NULL}};
 static const luaL_Reg matcher_meta[] = {{"__gc", matcher_gc}, {NULL, NULL}};
 

@@ -34,7 +34,8 @@ uint64_t lib_check_duration(lua_State *L, int arg, uint64_t none_ms) {
         return none_ms;
     }
     if (lua_type(L, arg) == LUA_TSTRING) {
-        luaL_argcheck(L, text_parse_duration(lua_tostring(L, arg), &ms), arg, "no duration: seconds, or \"30s\" \"5m\" \"7d\"");
+        luaL_argcheck(L, text_parse_duration(lua_tostring(L, arg), &ms), arg,
+                      "no duration: seconds, or \"30s\" \"5m\" \"7d\"");
         return ms;
     }
     lua_Number seconds = luaL_checknumber(L, arg);

@@ -43,7 +43,7 @@ char *lib_date_rfc3339(int64_t epoch) {
     return g_strdup_printf("%0*d%s", 4, tm.tm_year + 1900, strchr(text, '-'));
 }
 
-/* --- methods ------------------------------------------------------------------------------------------------------------------ */
+/* --- methods ---------------------------------------------------------------------------------------------------- */
 
 static struct tm check_tm(lua_State *L) {
     return broken_down(check_date(L, 1));
@@ -163,7 +163,7 @@ const luaL_Reg lib_date_methods[] = {{"day", date_day},
                                      {NULL, NULL}};
 const char *const lib_date_attributes[] = {"epoch", "offset", NULL};
 
-/* --- operators ---------------------------------------------------------------------------------------------------------------- */
+/* --- operators -------------------------------------------------------------------------------------------------- */
 
 /* Upvalue: the methods. */
 static int date_index(lua_State *L) {
@@ -219,7 +219,7 @@ static const luaL_Reg date_meta[] = {{"__eq", date_eq},   {"__lt", date_lt},   {
                                      {"__sub", date_sub}, {"__add", date_add}, {"__tostring", date_iso},
                                      {NULL, NULL}};
 
-/* --- the library ---------------------------------------------------------------------------------------------------------------- */
+/* --- the library ------------------------------------------------------------------------------------------------ */
 
 static int time_now(lua_State *L) {
     const rules_job *job = vm_job(L);

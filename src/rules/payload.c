@@ -13,7 +13,7 @@ struct payload {
     char *event_id;
     char *extra;
     struct vm_thread *thread; /* of the webhook's own function */
-    bool asked; /* for the message's own data */
+    bool asked;               /* for the message's own data */
     enum cut cut;
     size_t text_max;
 };
@@ -37,7 +37,7 @@ void payload_free(struct payload *payload) {
     }
 }
 
-/* --- values ---------------------------------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------------------------- */
 
 static json_t *text_n(const char *s, size_t len) {
     json_t *json = json_stringn(s, len);
@@ -139,7 +139,7 @@ static bool add_headers(struct payload *payload, json_t *object, mail_view *view
     return true;
 }
 
-/* --- bodies ------------------------------------------------------------------------------------------------------------------- */
+/* --- bodies ----------------------------------------------------------------------------------------------------- */
 
 typedef enum mail_status (*body_query)(mail_view *view, const mail_text **text_out, mail_need *need_out);
 
@@ -281,7 +281,7 @@ static bool add_raw(struct payload *payload, json_t *object, mail_need *need) {
     return status != MAIL_NEED;
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------------------------------ */
+/* --- the whole -------------------------------------------------------------------------------------------------- */
 
 static json_t *flags_json(const wire_strings *flags) {
     json_t *array = json_array();
@@ -296,7 +296,8 @@ static bool add_class(json_t *object, rules_job *job, mail_need *need) {
     static const struct {
         const char *key;
         enum mail_query query;
-    } classes[] = {{"auto", MAIL_IS_AUTO}, {"bounce", MAIL_IS_BOUNCE}, {"list", MAIL_IS_LIST}, {"reply", MAIL_IS_REPLY}};
+    } classes[] = {
+        {"auto", MAIL_IS_AUTO}, {"bounce", MAIL_IS_BOUNCE}, {"list", MAIL_IS_LIST}, {"reply", MAIL_IS_REPLY}};
     const char *reasons[LIB_REASONS_MAX];
     size_t n;
     mail_strings ignored;
@@ -306,7 +307,8 @@ static bool add_class(json_t *object, rules_job *job, mail_need *need) {
     }
     json_t *class_ = json_object(), *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(classes); i++) {
-        set(class_, classes[i].key, json_boolean(mail_view_class(job->view, classes[i].query, &ignored, need) == MAIL_OK));
+        set(class_, classes[i].key,
+            json_boolean(mail_view_class(job->view, classes[i].query, &ignored, need) == MAIL_OK));
     }
     for (size_t i = 0; i < n; i++) {
         json_array_append_new(list, text_or_null(reasons[i]));
@@ -323,17 +325,16 @@ static bool add_message(struct payload *payload, json_t *object, mail_need *need
     size_t n;
     rules_job *job = payload->request.job;
     mail_view *view = job->view;
-    bool ok = add_raw(payload, object, need) && mail_view_headers(view, &fields, &n, need) != MAIL_NEED &&
-              add_string(object, "message_id", mail_view_message_id, view, need) &&
-              add_string(object, "in_reply_to", mail_view_in_reply_to, view, need) &&
-              add_references(object, view, need) &&
-              add_string(object, "thread_key", mail_view_thread_key, view, need) && add_date(object, view, need) &&
-              add_addresses(object, "from", MAIL_FROM, view, need) &&
-              add_addresses(object, "to", MAIL_TO, view, need) && add_addresses(object, "cc", MAIL_CC, view, need) &&
-              add_addresses(object, "reply_to", MAIL_REPLY_TO, view, need) &&
-              add_string(object, "subject", mail_view_subject, view, need) &&
-              add_headers(payload, object, view, need) && add_bodies(payload, object, need) &&
-              add_attachments(payload, object, need) && add_class(object, job, need);
+    bool ok =
+        add_raw(payload, object, need) && mail_view_headers(view, &fields, &n, need) != MAIL_NEED &&
+        add_string(object, "message_id", mail_view_message_id, view, need) &&
+        add_string(object, "in_reply_to", mail_view_in_reply_to, view, need) && add_references(object, view, need) &&
+        add_string(object, "thread_key", mail_view_thread_key, view, need) && add_date(object, view, need) &&
+        add_addresses(object, "from", MAIL_FROM, view, need) && add_addresses(object, "to", MAIL_TO, view, need) &&
+        add_addresses(object, "cc", MAIL_CC, view, need) &&
+        add_addresses(object, "reply_to", MAIL_REPLY_TO, view, need) &&
+        add_string(object, "subject", mail_view_subject, view, need) && add_headers(payload, object, view, need) &&
+        add_bodies(payload, object, need) && add_attachments(payload, object, need) && add_class(object, job, need);
 
     if (ok) {
         set(object, "flags", flags_json(&job->eval->u.eval.flags));
@@ -452,7 +453,7 @@ static enum payload_status run_standard(struct payload *payload, wire_bytes *bod
     return PAYLOAD_ERROR;
 }
 
-/* --- the webhook's own function ------------------------------------------------------------------------------------------------------ */
+/* --- the webhook's own function --------------------------------------------------------------------------------- */
 
 static enum payload_status take_result(struct payload *payload, lua_State *L, wire_bytes *body_out,
                                        struct vm_error *err_out) {

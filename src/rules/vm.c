@@ -11,7 +11,7 @@
 #define MAILRULED_LIBDIR "/usr/local/share/mailruled/rules"
 #endif
 
-/* --- memory ------------------------------------------------------------------------------------------------------ */
+/* --- memory ----------------------------------------------------------------------------------------------------- */
 
 static void blow(struct vm *vm, enum vm_blown why) {
     if (vm->budget && !vm->budget->blown) {
@@ -52,7 +52,7 @@ static void *allocate(void *user, void *block, size_t old, size_t size) {
     return now;
 }
 
-/* --- budgets ----------------------------------------------------------------------------------------------------- */
+/* --- budgets ---------------------------------------------------------------------------------------------------- */
 
 void vm_budget_enter(struct vm *vm, struct vm_budget *budget, struct vm_slice *slice) {
     *slice = (struct vm_slice){.outer = vm->budget, .outer_cap = vm->cap, .bytes = vm->bytes};
@@ -112,8 +112,8 @@ void vm_check_error(lua_State *L, int status) {
     struct vm *vm = vm_from(L);
 
     /* lauxlib's buffers report lack of memory as an ordinary error, without a collection before. */
-    bool memory = status == LUA_ERRMEM || (vm->refused && lua_type(L, -1) == LUA_TSTRING &&
-                                           strstr(lua_tostring(L, -1), "not enough memory"));
+    bool memory = status == LUA_ERRMEM ||
+                  (vm->refused && lua_type(L, -1) == LUA_TSTRING && strstr(lua_tostring(L, -1), "not enough memory"));
     if (memory) {
         blow(vm, VM_BLOWN_MEMORY);
     }
@@ -154,7 +154,7 @@ void vm_charge(lua_State *L, uint64_t n) {
     vm_check_blown(L);
 }
 
-/* --- the state ------------------------------------------------------------------------------------------------------ */
+/* --- the state -------------------------------------------------------------------------------------------------- */
 
 static void open_all(struct vm *vm) {
     static void (*const libraries[])(struct vm *) = {vm_sandbox_open, lib_open_msg, lib_open_re,   lib_open_json,

@@ -4,8 +4,8 @@
 
 /*
  * Lua's coroutine library once more, for three things it cannot do: a thread that waits for the keeper (vm_wait) yields
- * through every coroutine between it and its rule; an error of a blown budget is not returned as a value; and a coroutine
- * that died of one is not closed, because its __close handlers would run without hooks.
+ * through every coroutine between it and its rule; an error of a blown budget is not returned as a value; and a
+ * coroutine that died of one is not closed, because its __close handlers would run without hooks.
  */
 
 enum mode { MODE_RESUME, MODE_WRAP };
@@ -95,7 +95,7 @@ static int co_wrap(lua_State *L) {
     return 1;
 }
 
-static int co_yield(lua_State *L) {
+static int yield_value(lua_State *L) {
     struct vm_thread *thread = vm_thread_current(L);
 
     if (!lua_isyieldable(L) || (thread && thread->L == L)) {
@@ -114,8 +114,8 @@ static int co_close(lua_State *L) {
     return lua_gettop(L);
 }
 
-static const luaL_Reg own[] = {{"create", co_create}, {"wrap", co_wrap}, {"resume", co_resume}, {"yield", co_yield},
-                               {NULL, NULL}};
+static const luaL_Reg own[] = {
+    {"create", co_create}, {"wrap", co_wrap}, {"resume", co_resume}, {"yield", yield_value}, {NULL, NULL}};
 static const char *const originals[] = {"isyieldable", "running", "status"};
 
 void vm_coroutine_open(lua_State *L) {

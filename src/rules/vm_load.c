@@ -5,9 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-
-
-/* --- paths -------------------------------------------------------------------------------------------------------------- */
+/* --- paths ------------------------------------------------------------------------------------------------------ */
 
 static bool is_below(const char *path, const char *folder) {
     size_t len = strlen(folder);
@@ -46,7 +44,7 @@ char *vm_resolve(struct vm *vm, const char *path, char **why_out) {
     return resolve_in(vm->root, path, path, why_out);
 }
 
-/* --- guarded calls -------------------------------------------------------------------------------------------------------- */
+/* --- guarded calls ---------------------------------------------------------------------------------------------- */
 
 static int on_error(lua_State *L) {
     struct vm *vm = vm_from(L);
@@ -118,7 +116,7 @@ bool vm_run_string(lua_State *L, const char *source, const char *name, struct vm
     return load_chunk(L, source, strlen(source), chunk, err_out) && vm_call(L, 0, 1, err_out);
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------------------ */
+/* --- files ------------------------------------------------------------------------------------------------------ */
 
 static bool read_file(const char *path, const char *name, char **text_out, gsize *len_out, struct vm_error *err_out) {
     struct stat st;
@@ -163,7 +161,7 @@ bool vm_run_file(lua_State *L, const char *path, const char *name, struct vm_err
     return ok && vm_call(L, 0, 1, err_out);
 }
 
-/* --- require -------------------------------------------------------------------------------------------------------------------- */
+/* --- require ---------------------------------------------------------------------------------------------------- */
 
 static bool is_module_name(const char *name) {
     return *name && !strstr(name, "..") && *name != '.' && name[strlen(name) - 1] != '.' &&

@@ -2,7 +2,8 @@
  * vm_priv.h - the Lua state of an evaluator: sandbox, budgets, one guarded call path, coroutines.
  *
  * One state a process. It has two phases: while the config loads, files are run and names registered; vm_seal() ends
- * that, and from then on only threads run (a rule's `run`, a webhook's `payload`), no file is read and no global changes.
+ * that, and from then on only threads run (a rule's `run`, a webhook's `payload`), no file is read and no global
+ * changes.
  *
  * Sandbox. Scripts see the base functions without dofile, loadfile, load, io, os, package, debug and string.dump;
  * collectgarbage answers "count" only; print logs. Library tables, the global table and every metatable of ours are
@@ -11,8 +12,8 @@
  *
  * Budgets. Every piece of user code runs under one: instructions (counted in steps of VM_HOOK_STEP), bytes of Lua heap
  * above what was there, wall time including waits. A budget that is exceeded stays exceeded: each further instruction
- * raises again, and pcall, xpcall, coroutine.resume/wrap/close pass the error on instead of returning it. Stack depth is
- * Lua's own: 200 C levels, about 200,000 Lua levels, then "stack overflow". What no hook can see (string.find and
+ * raises again, and pcall, xpcall, coroutine.resume/wrap/close pass the error on instead of returning it. Stack depth
+ * is Lua's own: 200 C levels, about 200,000 Lua levels, then "stack overflow". What no hook can see (string.find and
  * friends on a hostile pattern, a quadratic search) is the keeper's deadline for the whole process: by design there is
  * no second implementation of patterns here, and `re` has a deadline of its own.
  *
@@ -33,8 +34,8 @@
 #define VM_HOOK_STEP 1000
 #define VM_LOAD_INSTRUCTIONS 200000000 /* for everything that runs while the config loads */
 #define VM_LOAD_MEMORY (256u << 20)
-#define VM_LOG_LINES 100        /* of one thread; then one line says that the rest is dropped */
-#define VM_LOG_TEXT 4000        /* bytes of one line */
+#define VM_LOG_LINES 100              /* of one thread; then one line says that the rest is dropped */
+#define VM_LOG_TEXT 4000              /* bytes of one line */
 #define VM_LIBRARY_PREFIX "mailruled" /* require "mailruled.NAME" finds the shipped library */
 
 struct vm;
@@ -88,12 +89,12 @@ void vm_new_type(lua_State *L, const char *name, const luaL_Reg *metamethods);
 /* Raises "unknown WHAT 'word'; did you mean 'x'?" (known: NULL-terminated). */
 int vm_error_unknown(lua_State *L, const char *what, const char *word, const char *const *known);
 
-/* --- running while the config loads ------------------------------------------------------------------------------ */
+/* --- running while the config loads ----------------------------------------------------------------------------- */
 
 /*
- * Runs a file: Lua source only, never bytecode. path: absolute; name: what errors call it. May be nested (from a C function
- * that a file called), the outermost call sets the budget. False: err_out (zeroed before) has the syntax or run-time
- * error; the stack is as before. True: the chunk's first result, or nil, is on top of L's stack.
+ * Runs a file: Lua source only, never bytecode. path: absolute; name: what errors call it. May be nested (from a C
+ * function that a file called), the outermost call sets the budget. False: err_out (zeroed before) has the syntax or
+ * run-time error; the stack is as before. True: the chunk's first result, or nil, is on top of L's stack.
  */
 bool vm_run_file(lua_State *L, const char *path, const char *name, struct vm_error *err_out);
 /* Runs source under name; for tests and one-line overrides. Otherwise as vm_run_file. */
@@ -102,14 +103,15 @@ bool vm_run_string(lua_State *L, const char *source, const char *name, struct vm
 bool vm_call(lua_State *L, int nargs, int nresults, struct vm_error *err_out);
 /*
  * A path that the config names, made absolute and checked: relative to the root, below it after resolving links. NULL:
- * *why_out (g_free) says why not. g_free. With a name below "mailruled/" the shipped library's folder takes the root's place.
+ * *why_out (g_free) says why not. g_free. With a name below "mailruled/" the shipped library's folder takes the root's
+ * place.
  */
 char *vm_resolve(struct vm *vm, const char *path, char **why_out);
 /* Where in Lua code we are: the level-th Lua function up from here (0 = innermost). False if there is none. *file_out
  * is valid while that function runs. Raises nothing. */
 bool vm_place(lua_State *L, int level, const char **file_out, uint32_t *line_out);
 
-/* --- running rules: coroutines ------------------------------------------------------------------------------------ */
+/* --- running rules: coroutines ---------------------------------------------------------------------------------- */
 
 enum vm_status { VM_DONE, VM_YIELD, VM_ERROR };
 
@@ -130,7 +132,7 @@ const char *vm_thread_readonly(const struct vm_thread *thread);
  */
 enum vm_status vm_thread_resume(struct vm_thread *thread, int nargs, struct vm_error *err_out);
 
-/* --- for C functions that Lua calls --------------------------------------------------------------------------------- */
+/* --- for C functions that Lua calls ----------------------------------------------------------------------------- */
 
 /*
  * Waits: job->need is set. Does not return: the thread goes on in k. Where Lua cannot yield (inside a callback of

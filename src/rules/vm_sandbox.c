@@ -7,7 +7,7 @@
 
 #define COPIES_PER_INSTRUCTION 8
 
-/* --- read-only tables ------------------------------------------------------------------------------------------------ */
+/* --- read-only tables ------------------------------------------------------------------------------------------- */
 
 static int refuse_change(lua_State *L) {
     return luaL_error(L, "%s cannot be changed", lua_tostring(L, lua_upvalueindex(1)));
@@ -62,7 +62,7 @@ void vm_new_type(lua_State *L, const char *name, const luaL_Reg *metamethods) {
     }
 }
 
-/* --- globals ------------------------------------------------------------------------------------------------------- */
+/* --- globals ---------------------------------------------------------------------------------------------------- */
 
 int vm_error_unknown(lua_State *L, const char *what, const char *word, const char *const *known) {
     const char *near = text_nearest(word, known);
@@ -114,7 +114,8 @@ static int set_global(lua_State *L) {
     const char *name = luaL_tolstring(L, 2, NULL);
 
     if (vm->sealed) {
-        return luaL_error(L, "global '%s' cannot be set while a rule runs: use a local, or kv to remember something", name);
+        return luaL_error(L, "global '%s' cannot be set while a rule runs: use a local, or kv to remember something",
+                          name);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->base_ref);
     lua_pushvalue(L, 2);
@@ -176,7 +177,7 @@ static void open_globals(struct vm *vm) {
     vm->base_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* --- guarded base functions -------------------------------------------------------------------------------------------- */
+/* --- guarded base functions ------------------------------------------------------------------------------------- */
 
 static int protected_done(lua_State *L, int status, lua_KContext skip) {
     if (status != LUA_OK && status != LUA_YIELD) {
@@ -282,13 +283,13 @@ static int charged_move(lua_State *L) {
     return call_original(L);
 }
 
-/* --- opening ----------------------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------------------------- */
 
-static const char *const base_names[] = {"assert", "error",  "getmetatable", "ipairs",   "next", "pairs",
-                                         "rawequal", "rawget", "rawlen",       "select", "tonumber", "tostring",
-                                         "type",   "_VERSION", NULL};
-static const char *const string_names[] = {"byte",  "char", "find",     "format", "gmatch", "gsub",  "len", "lower",
-                                           "match", "pack", "packsize", "reverse", "sub",   "unpack", "upper", NULL};
+static const char *const base_names[] = {"assert",   "error",    "getmetatable", "ipairs",   "next",
+                                         "pairs",    "rawequal", "rawget",       "rawlen",   "select",
+                                         "tonumber", "tostring", "type",         "_VERSION", NULL};
+static const char *const string_names[] = {"byte",  "char", "find",     "format",  "gmatch", "gsub",   "len",   "lower",
+                                           "match", "pack", "packsize", "reverse", "sub",    "unpack", "upper", NULL};
 static const char *const table_names[] = {"concat", "insert", "pack", "remove", "sort", "unpack", NULL};
 
 static const luaL_Reg own_base[] = {{"collectgarbage", count_garbage},

@@ -95,8 +95,10 @@ int vm_wait(lua_State *L, const char *what, lua_KContext ctx, lua_KFunction k) {
 
     if (!lua_isyieldable(L)) {
         g_clear_pointer(&vm->current->job->need, wire_message_free);
-        return luaL_error(L, "%s has to be fetched, which cannot be done inside a callback of string.gsub or table.sort: "
-                             "read it into a local variable before", what);
+        return luaL_error(L,
+                          "%s has to be fetched, which cannot be done inside a callback of string.gsub or table.sort: "
+                          "read it into a local variable before",
+                          what);
     }
     vm->waiting = true;
     return lua_yieldk(L, 0, ctx, k);

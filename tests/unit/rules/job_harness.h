@@ -1,4 +1,5 @@
-/* tests/unit/rules/job_harness.h - a job without an engine: one message, and the needs of one thread answered by hand. */
+/* tests/unit/rules/job_harness.h - a job without an engine: one message, and the needs of one thread answered by hand.
+ */
 #ifndef TESTS_RULES_JOB_HARNESS_H
 #define TESTS_RULES_JOB_HARNESS_H
 
@@ -12,9 +13,9 @@ struct job_harness {
     wire_rule wire_rule;
     rules_job job;
     char *raw;
-    GString *asked;      /* what was needed, in order: "header structure kv:get:default:key " */
-    const char *http;    /* body of the answer to an HTTP need; NULL = it failed */
-    GHashTable *kv;      /* "space/key" -> JSON */
+    GString *asked;   /* what was needed, in order: "header structure kv:get:default:key " */
+    const char *http; /* body of the answer to an HTTP need; NULL = it failed */
+    GHashTable *kv;   /* "space/key" -> JSON */
     bool fetch_fails;
     wire_need last; /* of kind HTTP or KV; strings in last_message */
     wire_message *last_message;
@@ -37,12 +38,16 @@ static inline void job_init(struct job_harness *j, const char *raw) {
     j->raw = g_strdup(raw);
     j->asked = g_string_new(NULL);
     j->kv = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    j->rules = (struct rules){.vm = j->h.vm, .config = wire_message_new(WIRE_CONFIG), .limits = j->h.limits,
-                              .create_default = true};
+    j->rules = (struct rules){
+        .vm = j->h.vm, .config = wire_message_new(WIRE_CONFIG), .limits = j->h.limits, .create_default = true};
     j->wire_rule.name = (char *)"test";
     j->rule.wire = &j->wire_rule;
-    j->job = (rules_job){.rules = &j->rules, .eval = wire_message_new(WIRE_EVAL), .view = mail_view_new(&j->h.limits),
-                         .reply = wire_message_new(WIRE_PLAN), .at = &j->rule, .now = 1700000000};
+    j->job = (rules_job){.rules = &j->rules,
+                         .eval = wire_message_new(WIRE_EVAL),
+                         .view = mail_view_new(&j->h.limits),
+                         .reply = wire_message_new(WIRE_PLAN),
+                         .at = &j->rule,
+                         .now = 1700000000};
     j->job.steps = g_array_new(FALSE, TRUE, sizeof(wire_step));
     j->job.captures = g_array_new(FALSE, TRUE, sizeof(struct capture));
     wire_eval *eval = &j->job.eval->u.eval;
@@ -87,7 +92,8 @@ static inline void job_give_raw(struct job_harness *j) {
     g_bytes_unref(raw);
 }
 
-static inline void job_answer_kv(struct job_harness *j, const wire_need *need, wire_answer *answer, wire_message *owner) {
+static inline void job_answer_kv(struct job_harness *j, const wire_need *need, wire_answer *answer,
+                                 wire_message *owner) {
     static const char *const ops[] = {"get", "set", "delete", "incr"};
     g_autofree char *key = g_strconcat(need->kv.space, "/", need->kv.key, NULL);
     const char *old = g_hash_table_lookup(j->kv, key);
@@ -106,7 +112,8 @@ static inline void job_answer_kv(struct job_harness *j, const wire_need *need, w
     }
 }
 
-static inline void job_answer_http(struct job_harness *j, const wire_need *need, wire_answer *answer, wire_message *owner) {
+static inline void job_answer_http(struct job_harness *j, const wire_need *need, wire_answer *answer,
+                                   wire_message *owner) {
     g_string_append_printf(j->asked, "%s:%s ", need->http.method, need->http.url);
     if (!j->http) {
         answer->failure = wire_str(owner, "connection refused");

@@ -1,4 +1,5 @@
-/* tests/unit/rules/job_standins.h - what an engine gives to the libraries, for tests without one; a linked engine wins. */
+/* tests/unit/rules/job_standins.h - what an engine gives to the libraries, for tests without one; a linked engine wins.
+ */
 #ifndef TESTS_RULES_JOB_STANDINS_H
 #define TESTS_RULES_JOB_STANDINS_H
 
@@ -9,9 +10,11 @@
 #define WEAK __attribute__((weak))
 
 WEAK wire_message *job_need_mail(rules_job *job, const mail_need *need) {
-    static const enum wire_need_kind kinds[] = {
-        [MAIL_NEED_FIELDS] = WIRE_NEED_FIELDS, [MAIL_NEED_HEADER] = WIRE_NEED_HEADER,
-        [MAIL_NEED_STRUCTURE] = WIRE_NEED_STRUCTURE, [MAIL_NEED_PARTS] = WIRE_NEED_PARTS, [MAIL_NEED_RAW] = WIRE_NEED_RAW};
+    static const enum wire_need_kind kinds[] = {[MAIL_NEED_FIELDS] = WIRE_NEED_FIELDS,
+                                                [MAIL_NEED_HEADER] = WIRE_NEED_HEADER,
+                                                [MAIL_NEED_STRUCTURE] = WIRE_NEED_STRUCTURE,
+                                                [MAIL_NEED_PARTS] = WIRE_NEED_PARTS,
+                                                [MAIL_NEED_RAW] = WIRE_NEED_RAW};
     wire_message *message = wire_message_new(WIRE_NEED);
 
     message->u.need.job = job->eval->u.eval.job;

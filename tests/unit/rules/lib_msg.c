@@ -19,17 +19,23 @@ static void attributes_are_the_decoded_message(void **state) {
     struct job_harness j;
 
     job_init(&j, mail);
-    job_expect(&j, "return msg.subject", "Gr\xc3\xbc\xc3\x9f" "e");
-    job_expect(&j, "return msg.from.name .. '|' .. msg.from.address .. '|' .. msg.from.local_part .. '|' .. msg.from.domain",
-               "Ren\xc3\xa9|Rene@example.org|Rene|example.org");
+    job_expect(&j, "return msg.subject",
+               "Gr\xc3\xbc\xc3\x9f"
+               "e");
+    job_expect(
+        &j, "return msg.from.name .. '|' .. msg.from.address .. '|' .. msg.from.local_part .. '|' .. msg.from.domain",
+        "Ren\xc3\xa9|Rene@example.org|Rene|example.org");
     job_expect(&j, "return tostring(msg.to[2]) .. #msg.to .. #msg.cc .. #msg.reply_to", "Bee <b@y.example>200");
-    job_expect(&j, "return msg.date:year() .. ' ' .. msg.date:format '%H:%M' .. ' ' .. msg.date.epoch", "2023 23:13 1699996400");
+    job_expect(&j, "return msg.date:year() .. ' ' .. msg.date:format '%H:%M' .. ' ' .. msg.date.epoch",
+               "2023 23:13 1699996400");
     job_expect(&j, "return msg.age", "1000");
-    job_expect(&j, "return msg.message_id .. table.concat(msg.references, ',') .. msg.thread_key", "one@example.orga@r,b@ra@r");
+    job_expect(&j, "return msg.message_id .. table.concat(msg.references, ',') .. msg.thread_key",
+               "one@example.orga@r,b@ra@r");
     job_expect(&j, "return msg.list_id", "news.example.org");
     job_expect(&j, "return msg.in_reply_to", "nil");
     job_expect(&j, "return msg.account .. msg.folder .. msg.uid .. ' ' .. msg.rule", "workINBOX42 test");
-    job_expect(&j, "return tostring(msg.is_list) .. tostring(msg.is_auto) .. tostring(msg.is_encrypted)", "truefalsefalse");
+    job_expect(&j, "return tostring(msg.is_list) .. tostring(msg.is_auto) .. tostring(msg.is_encrypted)",
+               "truefalsefalse");
     job_expect(&j, "return tostring(msg.flags['\\\\Seen']) .. tostring(msg.flags.Other)", "truenil");
     job_expect(&j, "return tostring(msg:has_flag 'invoice') .. tostring(msg:has_flag 'x')", "truefalse");
     job_expect(&j, "return msg", "message work/INBOX/42");
@@ -40,7 +46,9 @@ static void data_that_is_not_at_hand_is_waited_for(void **state) {
     struct job_harness j;
 
     job_init(&j, mail);
-    job_expect(&j, "return msg.subject", "Gr\xc3\xbc\xc3\x9f" "e");
+    job_expect(&j, "return msg.subject",
+               "Gr\xc3\xbc\xc3\x9f"
+               "e");
     assert_string_equal(j.asked->str, "fields ");
     job_expect(&j, "return msg.text", "Hello\n> quoted");
     assert_string_equal(j.asked->str, "fields structure ");
@@ -52,27 +60,38 @@ static void waiting_goes_through_pcall_and_coroutines(void **state) {
     struct job_harness j;
 
     job_init(&j, mail);
-    job_expect(&j, "local ok, s = pcall(function() return msg.subject end) return s", "Gr\xc3\xbc\xc3\x9f" "e");
+    job_expect(&j, "local ok, s = pcall(function() return msg.subject end) return s",
+               "Gr\xc3\xbc\xc3\x9f"
+               "e");
     assert_string_equal(j.asked->str, "fields ");
     job_release(&j);
     job_init(&j, mail);
-    job_expect(&j, "local f = coroutine.wrap(function() coroutine.yield('first') coroutine.yield(msg.subject) end)\n"
-                   "return f() .. f()", "firstGr\xc3\xbc\xc3\x9f" "e");
+    job_expect(&j,
+               "local f = coroutine.wrap(function() coroutine.yield('first') coroutine.yield(msg.subject) end)\n"
+               "return f() .. f()",
+               "firstGr\xc3\xbc\xc3\x9f"
+               "e");
     job_release(&j);
     job_init(&j, mail);
-    job_expect(&j, "local co = coroutine.create(function() return (select(2, pcall(function() return #msg.text end))) end)\n"
-                   "local ok, n = coroutine.resume(co) return n", "14");
+    job_expect(
+        &j,
+        "local co = coroutine.create(function() return (select(2, pcall(function() return #msg.text end))) end)\n"
+        "local ok, n = coroutine.resume(co) return n",
+        "14");
     job_release(&j);
     job_init(&j, mail);
     job_expect(&j, "local a, b, c = pairs(msg.headers) return type(a) .. type(b) .. type(c)", "functiontablenil");
-    job_expect(&j, "local names = {} for k in pairs(msg.headers) do names[#names + 1] = k end table.sort(names)\n"
-                   "return names[1] .. #names", "content-type10");
+    job_expect(&j,
+               "local names = {} for k in pairs(msg.headers) do names[#names + 1] = k end table.sort(names)\n"
+               "return names[1] .. #names",
+               "content-type10");
     job_release(&j);
 }
 
 static void where_lua_cannot_wait_the_error_says_what_to_do(void **state) {
-    static const char expected[] = "msg.subject has to be fetched, which cannot be done inside a callback of string.gsub "
-                                   "or table.sort: read it into a local variable before";
+    static const char expected[] =
+        "msg.subject has to be fetched, which cannot be done inside a callback of string.gsub "
+        "or table.sort: read it into a local variable before";
     struct job_harness j;
 
     job_init(&j, mail);
@@ -174,8 +193,10 @@ static void actions_become_steps_in_order(void **state) {
     struct job_harness j;
 
     job_init(&j, mail);
-    job_expect(&j, "msg:flag('Invoice', '\\\\Flagged') msg:unflag {'a'} msg:copy('A/B', {create = false}) msg:move 'C'\n"
-                   "msg:junk() msg:archive() msg:delete() msg:stop()", "nothing");
+    job_expect(&j,
+               "msg:flag('Invoice', '\\\\Flagged') msg:unflag {'a'} msg:copy('A/B', {create = false}) msg:move 'C'\n"
+               "msg:junk() msg:archive() msg:delete() msg:stop()",
+               "nothing");
     assert_int_equal(j.job.steps->len, 8);
     assert_int_equal(step(&j, 0)->verb, WIRE_VERB_FLAG);
     assert_int_equal(step(&j, 0)->flags.n, 2);
@@ -197,7 +218,8 @@ static void fault_49_names_that_could_break_a_command_are_refused(void **state) 
     struct job_harness j;
 
     job_init(&j, mail);
-    job_expect(&j, "msg:move 'x\\r\\nA1 DELETE INBOX'", "folder \"x\\r\\nA1 DELETE INBOX\" contains a control character");
+    job_expect(&j, "msg:move 'x\\r\\nA1 DELETE INBOX'",
+               "folder \"x\\r\\nA1 DELETE INBOX\" contains a control character");
     job_expect(&j, "msg:move 'x\\0y'", "folder \"x\\x00y\" contains a control character");
     job_expect(&j, "msg:move 'a*'", "folder \"a*\" contains a wildcard, which names many folders");
     job_expect(&j, "msg:move ''", "folder \"\" is empty");
@@ -205,11 +227,14 @@ static void fault_49_names_that_could_break_a_command_are_refused(void **state) 
     job_expect(&j, "msg:move '../b'", "folder \"../b\" has a level \".\" or \"..\"");
     job_expect(&j, "msg:move '\\xff'", "folder \"\\xff\" is not UTF-8");
     job_expect(&j, "return pcall(msg.move, msg, ('x'):rep(1001))", "false");
-    job_expect(&j, "msg:flag 'a b'", "flag \"a b\" contains what a keyword may not: space, control, non-ASCII, or one of "
-                                     "(){%*\"\\]");
-    job_expect(&j, "msg:flag 'x{5+}'", "flag \"x{5+}\" contains what a keyword may not: space, control, non-ASCII, or one of "
-                                       "(){%*\"\\]");
-    job_expect(&j, "msg:flag '\\\\Recent'", "flag \"\\Recent\" is none of \\Seen \\Answered \\Flagged \\Deleted \\Draft");
+    job_expect(&j, "msg:flag 'a b'",
+               "flag \"a b\" contains what a keyword may not: space, control, non-ASCII, or one of "
+               "(){%*\"\\]");
+    job_expect(&j, "msg:flag 'x{5+}'",
+               "flag \"x{5+}\" contains what a keyword may not: space, control, non-ASCII, or one of "
+               "(){%*\"\\]");
+    job_expect(&j, "msg:flag '\\\\Recent'",
+               "flag \"\\Recent\" is none of \\Seen \\Answered \\Flagged \\Deleted \\Draft");
     job_expect(&j, "msg:move('x', {creat = true})", "unknown option 'creat'; did you mean 'create'?");
     assert_int_equal(j.job.steps->len, 0);
     job_release(&j);

@@ -43,7 +43,8 @@ static void a_dry_run_reads_and_does_not_write(void **state) {
     job_init(&j, mail);
     g_hash_table_insert(j.kv, g_strdup("default/n"), g_strdup("5"));
     j.job.eval->u.eval.dry_run = true;
-    job_expect(&j, "return tostring(kv.set('a', 1)) .. tostring(kv.delete 'n') .. kv.incr 'n' .. kv.get 'n'", "truetrue65");
+    job_expect(&j, "return tostring(kv.set('a', 1)) .. tostring(kv.delete 'n') .. kv.incr 'n' .. kv.get 'n'",
+               "truetrue65");
     assert_string_equal(j.asked->str, "kv:get:default/n kv:get:default/n ");
     job_expect(&j, "return select(2, http.get 'https://x.example/')", "dry run");
     j.job.eval->u.eval.dry_run = false;
@@ -58,7 +59,8 @@ static void offline_there_is_an_answer_and_it_says_so(void **state) {
 
     job_init(&j, mail);
     j.job.eval->u.eval.offline = true;
-    job_expect(&j, "return select(2, kv.get 'a') .. select(2, kv.set('a', 1)) .. select(2, kv.incr 'a')", "offlineofflineoffline");
+    job_expect(&j, "return select(2, kv.get 'a') .. select(2, kv.set('a', 1)) .. select(2, kv.incr 'a')",
+               "offlineofflineoffline");
     job_expect(&j, "local r, e = http.get 'https://x.example/' return tostring(r) .. e", "niloffline");
     assert_string_equal(j.asked->str, "");
     job_release(&j);
@@ -69,8 +71,10 @@ static void http_waits_and_gives_the_answer(void **state) {
 
     job_init(&j, mail);
     j.http = "{\"ok\":true}";
-    job_expect(&j, "local r = http.get('https://x.example/a', {headers = {Accept = 'x'}, timeout = '2s'})\n"
-                   "return r.status .. tostring(r:json().ok) .. r.headers.vary .. tostring(r.truncated)", "200truea, bfalse");
+    job_expect(&j,
+               "local r = http.get('https://x.example/a', {headers = {Accept = 'x'}, timeout = '2s'})\n"
+               "return r.status .. tostring(r:json().ok) .. r.headers.vary .. tostring(r.truncated)",
+               "200truea, bfalse");
     assert_string_equal(j.asked->str, "GET:https://x.example/a ");
     assert_int_equal(j.last.http.timeout_ms, 2000);
     assert_int_equal(j.last.limit, 1 << 20);
@@ -93,10 +97,13 @@ static void fault_70_http_refuses_what_would_change_the_request(void **state) {
     job_init(&j, mail);
     job_expect(&j, "http.get('https://x.example/', {headers = {['X-Subject'] = 'a\\r\\nHost: b'}})",
                "the value of header 'X-Subject' has a control character or is too long");
-    job_expect(&j, "http.get('https://x.example/', {headers = {['X: y'] = 'a'}})", "header name 'X: y' is no HTTP token");
-    job_expect(&j, "http.get('file:///etc/passwd')", "bad argument #1 to 'get' (a URL starts with https:// or http://)");
+    job_expect(&j, "http.get('https://x.example/', {headers = {['X: y'] = 'a'}})",
+               "header name 'X: y' is no HTTP token");
+    job_expect(&j, "http.get('file:///etc/passwd')",
+               "bad argument #1 to 'get' (a URL starts with https:// or http://)");
     job_expect(&j, "return (pcall(http.get, 'https://x.example/ HTTP/1.0\\r\\n'))", "false");
-    job_expect(&j, "http.get('https://x.example/', {header = {}})", "unknown option of http 'header'; did you mean 'headers'?");
+    job_expect(&j, "http.get('https://x.example/', {header = {}})",
+               "unknown option of http 'header'; did you mean 'headers'?");
     assert_string_equal(j.asked->str, "");
     job_release(&j);
 }

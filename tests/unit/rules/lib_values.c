@@ -24,7 +24,8 @@ static void re_matches_as_string_does_but_with_pcre(void **state) {
     expect(&h, "return re.test('^\xc3\xbc$', '\xc3\xbc')", "true");
     expect(&h, "return re.compile('GR\xc3\x9cN', 'i'):test('gr\xc3\xbcn')", "true");
     expect(&h, "return re.captures([[(?<year>\\d{4})-(\\d\\d)]], 'on 2024-05').year", "2024");
-    expect(&h, "local c = re.captures([[(?<year>\\d{4})-(\\d\\d)]], 'on 2024-05') return c[0] .. c[1] .. c[2]", "2024-05202405");
+    expect(&h, "local c = re.captures([[(?<year>\\d{4})-(\\d\\d)]], 'on 2024-05') return c[0] .. c[1] .. c[2]",
+           "2024-05202405");
     expect(&h, "return re.escape 'a.b*c'", "a\\.b\\*c");
     expect(&h, "return re.test(re.escape 'a.b (c) #d', 'xa.b (c) #dx')", "true");
     harness_release(&h);
@@ -34,9 +35,12 @@ static void re_goes_on_after_a_match_and_after_an_empty_one(void **state) {
     struct harness h;
 
     harness_init(&h);
-    expect(&h, "local t = {} for w in re.gmatch([[\\w+]], 'one two') do t[#t + 1] = w end return table.concat(t, '|')", "one|two");
+    expect(&h, "local t = {} for w in re.gmatch([[\\w+]], 'one two') do t[#t + 1] = w end return table.concat(t, '|')",
+           "one|two");
     expect(&h, "local n = 0 for w in re.gmatch('x*', 'a\xc3\xbc') do n = n + 1 end return n", "3");
-    expect(&h, "local t = {} for k, v in re.gmatch([[(\\w)=(\\w)]], 'a=1 b=2') do t[#t + 1] = v .. k end return table.concat(t)",
+    expect(&h,
+           "local t = {} for k, v in re.gmatch([[(\\w)=(\\w)]], 'a=1 b=2') do t[#t + 1] = v .. k end return "
+           "table.concat(t)",
            "1a2b");
     expect(&h, "return re.gsub('(b)(c)', 'abcbc', '[$2$1$0$$]')", "a[cbbc$][cbbc$]");
     expect(&h, "return re.gsub('(?<x>b)', 'abc', '<${x}>')", "a<b>c");
@@ -72,8 +76,10 @@ static void fault_62_an_exploding_pattern_in_a_function_is_an_error(void **state
     assert_int_equal(harness_rule(&h, NULL, "return function()\n return re.test('(a+)+$', ('a'):rep(200) .. 'b') end"),
                      VM_ERROR);
     assert_int_equal(h.err.line, 2);
-    assert_int_equal(harness_rule(&h, NULL, "return function() local ok, e = pcall(re.test, '(*LIMIT_MATCH=1)x', 'x')\n"
-                                            "assert(not ok) end"), VM_DONE);
+    assert_int_equal(harness_rule(&h, NULL,
+                                  "return function() local ok, e = pcall(re.test, '(*LIMIT_MATCH=1)x', 'x')\n"
+                                  "assert(not ok) end"),
+                     VM_DONE);
     harness_release(&h);
 }
 
@@ -81,7 +87,8 @@ static void json_keeps_what_it_reads(void **state) {
     struct harness h;
 
     harness_init(&h);
-    expect(&h, "return json.encode {b = 1, a = {1, 2.5, 'x', true, json.null}}", "{\"a\":[1,2.5,\"x\",true,null],\"b\":1}");
+    expect(&h, "return json.encode {b = 1, a = {1, 2.5, 'x', true, json.null}}",
+           "{\"a\":[1,2.5,\"x\",true,null],\"b\":1}");
     expect(&h, "return json.encode(json.decode '{\"e\":[],\"o\":{},\"n\":null,\"i\":9007199254740993}')",
            "{\"e\":[],\"i\":9007199254740993,\"n\":null,\"o\":{}}");
     expect(&h, "return json.encode {}", "{}");
@@ -120,7 +127,8 @@ static void dates_are_as_written_and_can_be_compared(void **state) {
     struct harness h;
 
     harness_init(&h);
-    expect(&h, "local d = time.parse '2024-05-06T07:08:09+02:00' return d:year() .. d:month() .. d:day() .. d:hour()", "2024567");
+    expect(&h, "local d = time.parse '2024-05-06T07:08:09+02:00' return d:year() .. d:month() .. d:day() .. d:hour()",
+           "2024567");
     expect(&h, "return time.parse('2024-05-06T07:08:09+02:00'):utc()", "2024-05-06T05:08:09Z");
     expect(&h, "return time.parse('2024-05-06T07:08:09+02:00')", "2024-05-06T07:08:09+02:00");
     expect(&h, "return time.parse('2024-05-06').epoch", "1714953600");

@@ -30,8 +30,10 @@ static struct rules *load(void) {
 
     assert_non_null(g_mkdtemp(template));
     path = g_build_filename(template, "config.lua", NULL);
-    assert_true(g_file_set_contents(path, "account 'a' { host = 'h.example', user = 'u', password = secret.env 'P' }\n"
-                                          "rule 'r' { actions = { flag 'x' } }", -1, NULL));
+    assert_true(g_file_set_contents(path,
+                                    "account 'a' { host = 'h.example', user = 'u', password = secret.env 'P' }\n"
+                                    "rule 'r' { actions = { flag 'x' } }",
+                                    -1, NULL));
     assert_null(rules_load(path, false, NULL, config, &set));
     if (config->u.config.n_mistakes) {
         fail_msg("%s", config->u.config.mistakes[0].text);
@@ -48,8 +50,7 @@ static void take(GHashTable *names, GRegex *regex, const char *line, const char 
 
     if (g_regex_match(regex, line, 0, &match)) {
         g_autofree char *one = g_match_info_fetch(match, 1), *two = groups > 1 ? g_match_info_fetch(match, 2) : NULL;
-        g_hash_table_add(names, class_ ? g_strconcat(class_, ".", one, NULL)
-                                       : g_strconcat(one, two ? two : "", NULL));
+        g_hash_table_add(names, class_ ? g_strconcat(class_, ".", one, NULL) : g_strconcat(one, two ? two : "", NULL));
     }
     g_match_info_free(match);
 }
@@ -61,8 +62,8 @@ static GHashTable *read_meta(const char *text) {
     GRegex *field_line = g_regex_new("^---@field (\\w+)", 0, 0, NULL);
     GRegex *function_line = g_regex_new("^function ([\\w.:]+)\\(", 0, 0, NULL);
     GRegex *value_line = g_regex_new("^([a-z][\\w.]*) = ", 0, 0, NULL);
-    static const char *const option_tables[] = {"TestOptions", "FolderOptions", "HttpOptions", "OAuth2", "Account", "Webhook",
-                                                "Rule", "AttachmentField", NULL};
+    static const char *const option_tables[] = {"TestOptions", "FolderOptions", "HttpOptions",     "OAuth2", "Account",
+                                                "Webhook",     "Rule",          "AttachmentField", NULL};
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     g_autofree char *class_ = NULL;
 
@@ -116,6 +117,34 @@ static void the_definition_file_and_the_api_are_the_same(void **state) {
     rules_free(set);
 }
 
+static void the_manual_names_everything(void **state) {
+    static const char *const of_the_config[] = {"include", "defaults", "state",   "control", "metrics",
+                                                "secret",  "webhook",  "account", "_G",      NULL};
+    struct rules *set = load();
+    lua_State *plain = luaL_newstate();
+    g_auto(GStrv) api = lib_api(set->vm);
+    g_autofree char *text = NULL;
+    GString *wrong = g_string_new(NULL);
+
+    luaL_openlibs(plain);
+    assert_true(g_file_get_contents(MANUAL, &text, NULL, NULL));
+    for (size_t i = 0; api[i]; i++) {
+        const char *name = strpbrk(api[i], ".:") ? strpbrk(api[i], ".:") + 1 : api[i];
+        g_autofree char *pattern = g_strdup_printf("\\b%s\\b", name);
+        bool left_out = is_plain_lua(plain, api[i]) || g_strv_contains(of_the_config, api[i]) ||
+                        g_str_has_prefix(api[i], "secret.");
+        if (!left_out && !g_regex_match_simple(pattern, text, 0, 0)) {
+            g_string_append_printf(wrong, "\n  %s is not in " MANUAL, api[i]);
+        }
+    }
+    if (wrong->len) {
+        fail_msg("%s", wrong->str);
+    }
+    g_string_free(wrong, TRUE);
+    lua_close(plain);
+    rules_free(set);
+}
+
 static void the_definition_file_is_lua(void **state) {
     lua_State *plain = luaL_newstate();
 
@@ -129,6 +158,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_definition_file_and_the_api_are_the_same),
         cmocka_unit_test(the_definition_file_is_lua),
+        cmocka_unit_test(the_manual_names_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,14 @@
 /* The body of a webhook: INTERFACE's keys, fitted to max_size, always JSON. */
 #include "tests/unit/rules/job_harness.h"
 
-static const char mail[] = "From: =?utf-8?q?Ren=C3=A9?= <rene@example.org>\nTo: a@x.example\n"
-                           "Subject: Order \xc3\xbc\nDate: Tue, 14 Nov 2023 23:13:20 +0200\n"
-                           "Message-ID: <one@example.org>\nReferences: <a@r>\nIn-Reply-To: <a@r>\n"
-                           "X-Odd: \xff\xfe\nReceived: 1\nReceived: 2\n"
-                           "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
-                           "--b\nContent-Type: text/html; charset=utf-8\n\n<p>Hello</p>\n"
-                           "--b\nContent-Type: text/csv\nContent-Disposition: attachment; filename=t.csv\n\n1,2\n--b--\n";
+static const char mail[] =
+    "From: =?utf-8?q?Ren=C3=A9?= <rene@example.org>\nTo: a@x.example\n"
+    "Subject: Order \xc3\xbc\nDate: Tue, 14 Nov 2023 23:13:20 +0200\n"
+    "Message-ID: <one@example.org>\nReferences: <a@r>\nIn-Reply-To: <a@r>\n"
+    "X-Odd: \xff\xfe\nReceived: 1\nReceived: 2\n"
+    "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+    "--b\nContent-Type: text/html; charset=utf-8\n\n<p>Hello</p>\n"
+    "--b\nContent-Type: text/csv\nContent-Disposition: attachment; filename=t.csv\n\n1,2\n--b--\n";
 
 struct fixture {
     struct job_harness j;
@@ -21,8 +22,8 @@ static void init(struct fixture *f, uint32_t include) {
     job_init(&f->j, mail);
     job_add_capture(&f->j, "number", "4711");
     f->webhook = (wire_webhook){.name = (char *)"desk", .include = include, .max_size = 10 << 20};
-    f->request = (struct payload_request){.job = &f->j.job, .rule = &f->j.rule, .webhook = &f->webhook,
-                                          .payload_ref = LUA_NOREF, .event_id = "msg_7"};
+    f->request = (struct payload_request){
+        .job = &f->j.job, .rule = &f->j.rule, .webhook = &f->webhook, .payload_ref = LUA_NOREF, .event_id = "msg_7"};
 }
 
 static void release(struct fixture *f) {
@@ -101,7 +102,8 @@ static void the_body_has_every_key_of_the_interface(void **state) {
     expect(json, "message/attachments/0/filename", "\"t.csv\"");
     expect(json, "message/attachments/0/type", "\"text/csv\"");
     expect(json, "message/attachments/0/size", "3");
-    expect(json, "message/attachments/0/sha256", "\"17f8af97ad4a7f7639a4c9171d5185cbafb85462877a4746c21bdb0a4f940ca0\"");
+    expect(json, "message/attachments/0/sha256",
+           "\"17f8af97ad4a7f7639a4c9171d5185cbafb85462877a4746c21bdb0a4f940ca0\"");
     expect(json, "message/attachments/0/content", "\"MSwy\"");
     expect(json, "message/flags", "[\"\\\\Seen\",\"Invoice\"]");
     expect(json, "message/class/auto", "false");
@@ -165,7 +167,8 @@ static void what_does_not_fit_is_left_out_in_order_and_said(void **state) {
     for (int i = 0; i < 300; i++) {
         g_string_append(big, "0123456789");
     }
-    g_string_append(big, "\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset=utf-8\n\n");
+    g_string_append(big,
+                    "\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset=utf-8\n\n");
     for (int i = 0; i < 2000; i++) {
         g_string_append(big, "\xc3\xbc");
     }
@@ -241,7 +244,8 @@ static void a_payload_function_replaces_the_body(void **state) {
     wire_bytes body;
 
     init(&f, 0);
-    assert_int_equal(run_function(&f, "return function(msg) return {s = msg.subject, t = #msg.text} end", &body), PAYLOAD_OK);
+    assert_int_equal(run_function(&f, "return function(msg) return {s = msg.subject, t = #msg.text} end", &body),
+                     PAYLOAD_OK);
     assert_int_equal(body.len, strlen("{\"s\":\"Order \xc3\xbc\",\"t\":6}"));
     assert_memory_equal(body.data, "{\"s\":\"Order \xc3\xbc\",\"t\":6}", body.len);
     assert_int_equal(run_function(&f, "return function(msg) return 'plain' end", &body), PAYLOAD_OK);
@@ -260,8 +264,9 @@ static void a_payload_function_only_looks(void **state) {
     assert_int_equal(run_function(&f, "return function(msg) end", &body), PAYLOAD_ERROR);
     assert_string_equal(f.err.text, "the payload function must return a table or a string");
     assert_int_equal(run_function(&f, "return function(msg) return {print} end", &body), PAYLOAD_ERROR);
-    assert_string_equal(f.err.text, "what the payload function returned cannot be JSON: it has a value that is neither text, "
-                                    "number, boolean nor table");
+    assert_string_equal(f.err.text,
+                        "what the payload function returned cannot be JSON: it has a value that is neither text, "
+                        "number, boolean nor table");
     assert_int_equal(run_function(&f, "return function(msg) while true do end end", &body), PAYLOAD_ERROR);
     assert_int_equal(f.err.blown, VM_BLOWN_INSTRUCTIONS);
     release(&f);
@@ -275,7 +280,8 @@ static void a_function_posts_with_more_data(void **state) {
     config->webhooks = wire_array(f.j.rules.config, wire_webhook, 1);
     config->webhooks[0] = (wire_webhook){.name = (char *)"desk", .include = 0, .max_size = 10 << 20};
     config->n_webhooks = 1;
-    job_expect(&f.j, "local ok = pcall(function() msg:post('desk', {priority = 2}) end) msg:move 'Done' return ok", "true");
+    job_expect(&f.j, "local ok = pcall(function() msg:post('desk', {priority = 2}) end) msg:move 'Done' return ok",
+               "true");
     assert_int_equal(f.j.job.steps->len, 2);
     const wire_step *step = &g_array_index(f.j.job.steps, wire_step, 0);
     assert_int_equal(step->verb, WIRE_VERB_POST);
@@ -301,7 +307,8 @@ static void a_function_posts_through_the_payload_function(void **state) {
     config->webhooks = wire_array(f.j.rules.config, wire_webhook, 1);
     config->webhooks[0] = (wire_webhook){.name = (char *)"desk", .max_size = 10 << 20};
     config->n_webhooks = 1;
-    assert_true(vm_run_string(L, "return function(msg) return {n = kv.incr 'n', s = msg.subject} end", "c.lua", &f.err));
+    assert_true(
+        vm_run_string(L, "return function(msg) return {n = kv.incr 'n', s = msg.subject} end", "c.lua", &f.err));
     refs[0] = luaL_ref(L, LUA_REGISTRYINDEX);
     f.j.rules.payload_refs = refs;
     job_expect(&f.j, "msg:post 'desk' return 'on'", "on");

@@ -108,8 +108,9 @@ static void expect_mistake(const char *config, const char *expected) {
 }
 
 static void newsletters_go_to_their_folders(void **state) {
-    static const char config[] = ACCOUNT "require 'mailruled.newsletters' { lists = {['a.example.org'] = 'Lists/A'},\n"
-                                         "per_list = true, from = {'shop.example'}, except = from:domain 'boss.example' }";
+    static const char config[] =
+        ACCOUNT "require 'mailruled.newsletters' { lists = {['a.example.org'] = 'Lists/A'},\n"
+                "per_list = true, from = {'shop.example'}, except = from:domain 'boss.example' }";
 
     expect(config, "List-Id: A <a.example.org>\nSubject: x\n\n", "move:Lists/A");
     expect(config, "List-Id: B <b.example.org>\nSubject: x\n\n", "move:Newsletters/b.example.org");
@@ -125,11 +126,13 @@ static void newsletters_go_to_their_folders(void **state) {
 static void bounces_and_automatic_answers_are_put_aside(void **state) {
     static const char config[] = ACCOUNT "require 'mailruled.autoreplies' {}";
 
-    expect(config, "Return-Path: <>\nFrom: MAILER-DAEMON@x.example\nSubject: failed\n"
-                   "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b--\n",
+    expect(config,
+           "Return-Path: <>\nFrom: MAILER-DAEMON@x.example\nSubject: failed\n"
+           "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b--\n",
            "flag:\\Seen move:Bounces");
     expect(config, "Auto-Submitted: auto-replied\nSubject: Away\n\n", "flag:\\Seen move:Auto-Replies");
-    expect(config, "Auto-Submitted: auto-generated\nSubject: Out of office: Re: x\n\n", "flag:\\Seen move:Auto-Replies");
+    expect(config, "Auto-Submitted: auto-generated\nSubject: Out of office: Re: x\n\n",
+           "flag:\\Seen move:Auto-Replies");
     expect(config, "Auto-Submitted: auto-generated\nSubject: Your invoice\n\n", "");
     expect(config, "Subject: Lunch next week\n\n", "");
     expect(ACCOUNT "require 'mailruled.autoreplies' { flag = false, replies = 'A' }",
@@ -145,7 +148,8 @@ static void the_helpdesk_gets_tickets_and_no_loops(void **state) {
     expect(config, "From: a@b.example\nTo: support@example.com\nSubject: broken\n\nHelp\n",
            "post:\"extra\":{\"ticket\":null} move:Tickets");
     expect(config, "From: a@b.example\nTo: other@example.com\nSubject: broken\n\nHelp\n", "");
-    expect(config, "From: a@b.example\nTo: support@example.com\nSubject: x\nAuto-Submitted: auto-replied\n\n", "move:Automatic");
+    expect(config, "From: a@b.example\nTo: support@example.com\nSubject: x\nAuto-Submitted: auto-replied\n\n",
+           "move:Automatic");
     expect(config, "From: support@example.com\nTo: support@example.com\nSubject: x\n\n", "move:Automatic");
 }
 

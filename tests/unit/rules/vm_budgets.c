@@ -20,7 +20,8 @@ static void fault_61_an_endless_loop_ends_with_its_file_and_line(void **state) {
     struct harness h;
 
     harness_init(&h);
-    assert_int_equal(harness_rule(&h, NULL, "return function()\n  local i = 0\n  while true do i = i + 1 end\nend"), VM_ERROR);
+    assert_int_equal(harness_rule(&h, NULL, "return function()\n  local i = 0\n  while true do i = i + 1 end\nend"),
+                     VM_ERROR);
     assert_string_equal(h.err.file, "config.lua");
     assert_int_equal(h.err.line, 3);
     assert_string_equal(h.err.text, "instruction budget exceeded");
@@ -57,37 +58,48 @@ static void fault_61_an_xpcall_handler_does_not_run_on(void **state) {
 
 static void fault_61_a_coroutine_has_no_budget_of_its_own(void **state) {
     expect_blown("return function() while true do local co = coroutine.create(function() while true do end end)\n"
-                 "coroutine.resume(co) end end", VM_BLOWN_INSTRUCTIONS);
+                 "coroutine.resume(co) end end",
+                 VM_BLOWN_INSTRUCTIONS);
     expect_blown("return function() pcall(coroutine.wrap(function() while true do end end)) return 'went on' end",
                  VM_BLOWN_INSTRUCTIONS);
     expect_blown("return function() while true do coroutine.wrap(function() for i = 1, 50 do end end)() end end",
                  VM_BLOWN_INSTRUCTIONS);
-    expect_blown("local co\nreturn function() co = coroutine.create(function() local x <close> = setmetatable({}, {__close ="
-                 "function() while true do end end}) while true do end end)\n"
-                 "pcall(coroutine.resume, co) coroutine.close(co) return 'went on' end", VM_BLOWN_INSTRUCTIONS);
+    expect_blown(
+        "local co\nreturn function() co = coroutine.create(function() local x <close> = setmetatable({}, {__close ="
+        "function() while true do end end}) while true do end end)\n"
+        "pcall(coroutine.resume, co) coroutine.close(co) return 'went on' end",
+        VM_BLOWN_INSTRUCTIONS);
 }
 
 static void fault_61_a_close_handler_does_not_run_on(void **state) {
     expect_blown("return function() local x <close> = setmetatable({}, {__close = function() while true do end end})\n"
-                 "while true do end end", VM_BLOWN_INSTRUCTIONS);
+                 "while true do end end",
+                 VM_BLOWN_INSTRUCTIONS);
     expect_blown("return function() pcall(function() local x <close> = setmetatable({}, {__close = function()\n"
-                 "while true do end end}) while true do end end) return 'went on' end", VM_BLOWN_INSTRUCTIONS);
-    expect_blown("return function() coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function()\n"
-                 "while true do end end}) error('x') end)() end", VM_BLOWN_INSTRUCTIONS);
+                 "while true do end end}) while true do end end) return 'went on' end",
+                 VM_BLOWN_INSTRUCTIONS);
+    expect_blown(
+        "return function() coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function()\n"
+        "while true do end end}) error('x') end)() end",
+        VM_BLOWN_INSTRUCTIONS);
 }
 
 static void fault_61_a_finalizer_cannot_be_set(void **state) {
     struct harness h;
 
     harness_init(&h);
-    assert_int_equal(harness_rule(&h, NULL, "return function()\n"
-                                            "setmetatable({}, {__gc = function() while true do end end}) end"), VM_ERROR);
+    assert_int_equal(harness_rule(&h, NULL,
+                                  "return function()\n"
+                                  "setmetatable({}, {__gc = function() while true do end end}) end"),
+                     VM_ERROR);
     assert_string_equal(h.err.text, "__gc is not available to rules");
     assert_int_equal(h.err.line, 2);
     /* added later it is never called: Lua looks once, when the metatable is set */
-    assert_int_equal(harness_rule(&h, NULL, "return function() local mt = {} local t = setmetatable({}, mt)\n"
-                                            "mt.__gc = function() while true do end end t = nil\n"
-                                            "for i = 1, 20000 do local x = {{}, {}} end end"), VM_DONE);
+    assert_int_equal(harness_rule(&h, NULL,
+                                  "return function() local mt = {} local t = setmetatable({}, mt)\n"
+                                  "mt.__gc = function() while true do end end t = nil\n"
+                                  "for i = 1, 20000 do local x = {{}, {}} end end"),
+                     VM_DONE);
     harness_release(&h);
 }
 
@@ -96,13 +108,15 @@ static void fault_61_a_gigabyte_string_is_refused_and_pcall_does_not_help(void *
     expect_blown("return function() return ('0123456789'):rep(10000000) end", VM_BLOWN_MEMORY);
     expect_blown("return function() return ('x'):rep(1000, ('y'):rep(100000)) end", VM_BLOWN_MEMORY);
     expect_blown("return function() local s = 'x' while true do s = s .. s end end", VM_BLOWN_MEMORY);
-    expect_blown("return function() while true do pcall(function() local s = 'x' while true do s = s .. s end end) end end",
-                 VM_BLOWN_MEMORY);
+    expect_blown(
+        "return function() while true do pcall(function() local s = 'x' while true do s = s .. s end end) end end",
+        VM_BLOWN_MEMORY);
     expect_blown("return function() pcall(function() local s = 'x' while true do s = s .. s end end) return 1 end",
                  VM_BLOWN_MEMORY);
     expect_blown("return function() pcall(string.rep, ('x'):rep(1000000), 1000) return 1 end", VM_BLOWN_MEMORY);
     expect_blown("return function() pcall(table.concat, setmetatable({}, {__len = function() return 100000 end,\n"
-                 "__index = function() return ('x'):rep(10000) end})) return 1 end", VM_BLOWN_MEMORY);
+                 "__index = function() return ('x'):rep(10000) end})) return 1 end",
+                 VM_BLOWN_MEMORY);
 }
 
 static void fault_61_a_table_that_grows_for_ever_is_stopped(void **state) {
@@ -129,12 +143,16 @@ static void fault_61_deep_recursion_is_an_error_of_its_rule(void **state) {
                      VM_ERROR);
     assert_non_null(strstr(h.err.text, "stack overflow"));
     assert_int_equal(h.err.blown, VM_BLOWN_NOTHING);
-    assert_int_equal(harness_rule(&h, NULL, "local t = setmetatable({}, {}) getmetatable(t).__index = function(_, k) "
-                                            "return t[k] end return function() return t.x end"), VM_ERROR);
+    assert_int_equal(harness_rule(&h, NULL,
+                                  "local t = setmetatable({}, {}) getmetatable(t).__index = function(_, k) "
+                                  "return t[k] end return function() return t.x end"),
+                     VM_ERROR);
     assert_non_null(strstr(h.err.text, "stack overflow"));
-    assert_int_equal(harness_rule(&h, NULL, "return function() local s = '' for i = 1, 300 do "
-                                            "s = 'x' end return pcall(function() local function f() return "
-                                            "pcall(f) end f() end) end"), VM_DONE);
+    assert_int_equal(harness_rule(&h, NULL,
+                                  "return function() local s = '' for i = 1, 300 do "
+                                  "s = 'x' end return pcall(function() local function f() return "
+                                  "pcall(f) end f() end) end"),
+                     VM_DONE);
     assert_int_equal(harness_rule(&h, NULL, "local function f() coroutine.wrap(f)() end return f"), VM_ERROR);
     harness_release(&h);
 }
@@ -145,8 +163,9 @@ static void a_budget_is_one_for_all_slices_of_a_thread(void **state) {
 
     harness_init(&h);
     struct vm_thread *one = harness_thread(&h, &job, "return function() for i = 1, 1e9 do end end");
-    struct vm_thread *other = harness_thread(&h, &job, "return function() local n = 0 for i = 1, 1e5 do n = n + i end "
-                                                       "return n end");
+    struct vm_thread *other = harness_thread(&h, &job,
+                                             "return function() local n = 0 for i = 1, 1e5 do n = n + i end "
+                                             "return n end");
     assert_int_equal(vm_thread_resume(one, 0, &h.err), VM_ERROR);
     vm_error_clear(&h.err);
     assert_int_equal(vm_thread_resume(other, 0, &h.err), VM_DONE);
@@ -163,7 +182,8 @@ static void hoarding_taints_the_vm_and_garbage_does_not(void **state) {
     harness_load(&h, "hoard = {}");
     vm_seal(h.vm);
     struct vm_thread *thread;
-    assert_int_equal(harness_rule(&h, NULL, "return function() for i = 1, 20 do local s = ('x'):rep(500000) end end"), VM_DONE);
+    assert_int_equal(harness_rule(&h, NULL, "return function() for i = 1, 20 do local s = ('x'):rep(500000) end end"),
+                     VM_DONE);
     assert_false(vm_tainted(h.vm));
     thread = harness_thread(&h, NULL, "return function() for i = 1, 20 do hoard[i] = ('x'):rep(500000) .. i end end");
     assert_int_equal(vm_thread_resume(thread, 0, &h.err), VM_DONE);

@@ -14,7 +14,8 @@ static void expect(struct harness *h, const char *source, const char *expected) 
 }
 
 static void what_reaches_the_system_is_absent(void **state) {
-    static const char *const names[] = {"io", "os", "package", "debug", "dofile", "loadfile", "load", "loadstring", "arg"};
+    static const char *const names[] = {"io",       "os",   "package",    "debug", "dofile",
+                                        "loadfile", "load", "loadstring", "arg"};
     struct harness h;
 
     harness_init(&h);
@@ -103,16 +104,26 @@ static void coroutines_are_lua_s(void **state) {
     struct harness h;
 
     harness_init(&h);
-    expect(&h, "local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end)\n"
-               "return co(1) .. ' ' .. co(21)", "2 42");
-    expect(&h, "local co = coroutine.create(function() error('x', 0) end)\n"
-               "local ok, e = coroutine.resume(co) return tostring(ok) .. e .. coroutine.status(co)", "falsexdead");
-    expect(&h, "local co = coroutine.create(function() end) coroutine.resume(co)\n"
-               "local ok, e = coroutine.resume(co) return e", "cannot resume dead coroutine");
-    expect(&h, "local co co = coroutine.create(function() return coroutine.resume(co) end)\n"
-               "local _, ok, e = coroutine.resume(co) return e", "cannot resume non-suspended coroutine");
-    expect(&h, "local closed = 0 local co = coroutine.create(function() local x <close> = setmetatable({}, {__close =\n"
-               "function() closed = 1 end}) coroutine.yield() end) coroutine.resume(co) coroutine.close(co) return closed", "1");
+    expect(&h,
+           "local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end)\n"
+           "return co(1) .. ' ' .. co(21)",
+           "2 42");
+    expect(&h,
+           "local co = coroutine.create(function() error('x', 0) end)\n"
+           "local ok, e = coroutine.resume(co) return tostring(ok) .. e .. coroutine.status(co)",
+           "falsexdead");
+    expect(&h,
+           "local co = coroutine.create(function() end) coroutine.resume(co)\n"
+           "local ok, e = coroutine.resume(co) return e",
+           "cannot resume dead coroutine");
+    expect(&h,
+           "local co co = coroutine.create(function() return coroutine.resume(co) end)\n"
+           "local _, ok, e = coroutine.resume(co) return e",
+           "cannot resume non-suspended coroutine");
+    expect(&h,
+           "local closed = 0 local co = coroutine.create(function() local x <close> = setmetatable({}, {__close =\n"
+           "function() closed = 1 end}) coroutine.yield() end) coroutine.resume(co) coroutine.close(co) return closed",
+           "1");
     expect(&h, "return coroutine.yield(1)", "config.lua:1: attempt to yield from outside a coroutine");
     assert_int_equal(harness_rule(&h, NULL, "return function() coroutine.yield(1) end"), VM_ERROR);
     assert_string_equal(h.err.text, "attempt to yield from outside a coroutine");
@@ -132,7 +143,7 @@ static void an_error_says_where_and_is_one_line(void **state) {
     harness_release(&h);
 }
 
-/* --- files ---------------------------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------------------------ */
 
 static char *make_folder(void) {
     g_autofree char *template = g_strdup("/tmp/mailruled-vm-XXXXXX");
@@ -159,7 +170,8 @@ static void remove_folder(char *folder) {
 static void require_finds_files_below_the_config_only(void **state) {
     struct harness h;
     char *outer = make_folder();
-    g_autofree char *folder = g_build_filename(outer, "config", NULL), *link = g_build_filename(folder, "link.lua", NULL);
+    g_autofree char *folder = g_build_filename(outer, "config", NULL),
+                    *link = g_build_filename(folder, "link.lua", NULL);
 
     write_file(outer, "outside.lua", "return 1", -1);
     write_file(folder, "lib/tools.lua", "loads = (rawget(_G, 'x') or 0) + 1 return {answer = 42}", -1);
