@@ -17,9 +17,9 @@
  * referenced. Text is always valid UTF-8 without NUL (NUL and broken bytes become U+FFFD) unless "raw" is in the name.
  *
  * Bounds. Nothing a message contains makes a query fail, recurse without bound or take more than linear time: header
- * blocks are cut at limits.header and LIMIT_MIME_HEADERS fields, address fields at LIMIT_MIME_ADDRESSES, text and HTML at
- * limits.text, contents at limits.attachment, structure at LIMIT_MIME_PARTS and LIMIT_MIME_DEPTH. mail_view_problems()
- * tells which of them cut something. A view serves one thread; it never logs, opens a file or blocks.
+ * blocks are cut at limits.header and LIMIT_MIME_HEADERS fields, address fields at LIMIT_MIME_ADDRESSES, text and HTML
+ * at limits.text, contents at limits.attachment, structure at LIMIT_MIME_PARTS and LIMIT_MIME_DEPTH.
+ * mail_view_problems() tells which of them cut something. A view serves one thread; it never logs, opens a file or blocks.
  *
  * RFC 5322, 2045-2047, 2231, 6532 (syntax, read leniently), 3676 (flowed text), 3834 (automatic mail), 2919 and 2369
  * (lists), 6522 and 3464 (reports), 2183 (disposition), 3501 section 6.4.5 (section numbers).
@@ -62,7 +62,7 @@ enum mail_query {
     MAIL_BCC,
     MAIL_REPLY_TO,
     MAIL_SENDER,
-    MAIL_RECIPIENT, /* To, Cc, Bcc, Delivered-To, X-Original-To, Envelope-To, X-Envelope-To, Original-Recipient, Apparently-To */
+    MAIL_RECIPIENT, /* To, Cc, Bcc, and what servers note on delivery: Delivered-To, X-Original-To, ... */
     /* single values */
     MAIL_SUBJECT,
     MAIL_DATE,
@@ -116,8 +116,8 @@ typedef struct mail_meta {
 void mail_view_set_meta(mail_view *view, const mail_meta *meta);
 const mail_meta *mail_view_meta(const mail_view *view);
 
-/* A header block that holds the fields called names (NULL-terminated) and covers them: a name that is not in the bytes is
- * absent from the message. Names already covered keep their values; fields that names does not list are ignored. */
+/* A header block that holds the fields called names (NULL-terminated) and covers them: a name that is not in the bytes
+ * is absent from the message. Names already covered keep their values; fields that names does not list are ignored. */
 void mail_view_set_fields(mail_view *view, const char *bytes, size_t len, const char *const *names);
 /* The whole header block, with or without its closing empty line. */
 void mail_view_set_header(mail_view *view, const char *bytes, size_t len);
@@ -127,8 +127,8 @@ typedef struct mail_param {
     const char *value;
 } mail_param;
 
-/* One body part as BODYSTRUCTURE tells it (RFC 3501 section 7.4.2); strings as they were sent, undecoded. The list is in
- * document order, a multipart or message/rfc822 right before what it contains, depth 0 for the first. section is what
+/* One body part as BODYSTRUCTURE tells it (RFC 3501 section 7.4.2); strings as they were sent, undecoded. The list is
+ * in document order, a multipart or message/rfc822 right before what it contains, depth 0 for the first. section is what
  * BODY[section] takes: "1" for a message that is one part; "" for the top multipart; a multipart directly inside the
  * message/rfc822 "2" is "2.TEXT" and its children are "2.1", "2.2". */
 typedef struct mail_part {
@@ -214,10 +214,10 @@ enum mail_status mail_view_thread_key(mail_view *view, const char **value_out, m
 
 #define MAIL_IDENTITY_SIZE 65
 /*
- * The message's identity across UIDs, folders and UIDVALIDITY: SHA-256, 64 hex digits and NUL, over Message-ID, Date, From,
- * To and Subject (all occurrences' raw values, white space runs reduced to one space) and RFC822.SIZE. Independent of
- * what was fetched. Needs the meta's size, or the raw message untruncated; without either the size counts as 0.
- * Two mails that differ in none of these are one.
+ * The message's identity across UIDs, folders and UIDVALIDITY: SHA-256, 64 hex digits and NUL, over Message-ID, Date,
+ * From, To and Subject (all occurrences' raw values, white space runs reduced to one space) and RFC822.SIZE.
+ * Independent of what was fetched (save for headers above the limits). Needs the meta's size, or the raw message
+ * untruncated; without either the size counts as 0. Two mails that differ in none of these are one.
  */
 enum mail_status mail_view_identity(mail_view *view, char hex_out[MAIL_IDENTITY_SIZE], mail_need *need_out);
 
@@ -231,7 +231,8 @@ enum mail_status mail_view_identity(mail_view *view, char hex_out[MAIL_IDENTITY_
  *   is_reply      answers a message
  *   is_encrypted, is_signed    RFC 1847, 3156, 8551, by the top level's content type
  */
-enum mail_status mail_view_class(mail_view *view, enum mail_query which, mail_strings *reasons_out, mail_need *need_out);
+enum mail_status mail_view_class(mail_view *view, enum mail_query which, mail_strings *reasons_out,
+                                 mail_need *need_out);
 
 /* --- bodies ------------------------------------------------------------------------------------------------------- */
 
@@ -245,11 +246,11 @@ typedef struct mail_text {
 /* The plain text: of each multipart/alternative the plain part, else HTML as text; several bodies one after the other;
  * attachments and enclosed messages are not part of it. Flowed text is joined. ABSENT if there is no text part. */
 enum mail_status mail_view_text(mail_view *view, const mail_text **text_out, mail_need *need_out);
-/* The HTML parts, undigested but decoded to UTF-8; a charset that the HTML itself names is only used when the part names
- * none. Never to be shown without a sanitizer. */
+/* The HTML parts, undigested but decoded to UTF-8; a charset that the HTML itself names is only used when the part
+ * names none. Never to be shown without a sanitizer. */
 enum mail_status mail_view_html(mail_view *view, const mail_text **html_out, mail_need *need_out);
-/* mail_view_text without quoted text, the line that introduces it, and the signature. Of a message that is only quote or
- * forward, the empty string. */
+/* mail_view_text without quoted text, the line that introduces it, and the signature. Of a message that is only quote
+ * or forward, the empty string. */
 enum mail_status mail_view_reply_text(mail_view *view, const mail_text **text_out, mail_need *need_out);
 
 typedef struct mail_attachment {

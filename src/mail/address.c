@@ -136,6 +136,26 @@ static bool is_blank(const GString *s) {
     return s->str[strspn(s->str, " \t")] == '\0';
 }
 
+/* "a@x b@y": the comma was forgotten. False if the words are not all addresses. */
+static bool add_each(struct reader *r, const char *words) {
+    char **list = g_strsplit_set(words, " \t", -1);
+    bool all = true;
+    guint n = 0;
+
+    for (char **w = list; *w && all; w++) {
+        const char *at = strchr(*w, '@');
+        all = !**w || (at && at > *w && at[1]);
+        n += all && **w;
+    }
+    for (char **w = list; *w && all && n > 1; w++) {
+        if (**w) {
+            add(r, r->comment, *w);
+        }
+    }
+    g_strfreev(list);
+    return all && n > 1;
+}
+
 /* A mailbox without angle brackets ends here: "user@host (Name)", "root", or words that name nobody's address. */
 static void end_plain(struct reader *r) {
     if (!is_blank(r->spec) && !(r->after_angle && !strchr(r->spec->str, '@'))) {
@@ -143,7 +163,7 @@ static void end_plain(struct reader *r) {
         bool words = !strchr(trimmed, '@') && strpbrk(trimmed, " \t");
         if (words || strncmp(trimmed, "=?", 2) == 0) {
             add(r, r->phrase, "");
-        } else {
+        } else if (!strpbrk(trimmed, " \t") || strchr(trimmed, '"') || !add_each(r, trimmed)) {
             add(r, r->comment, trimmed);
         }
         g_free(trimmed);
@@ -199,14 +219,17 @@ static void read_angle(struct reader *r) {
     }
     char *spec = g_strndup(start, (gsize)(end - start));
     char *route = *spec == '@' ? strchr(spec, ':') : NULL; /* "@relay,@relay2:user@host" */
-    add(r, is_blank(r->phrase) ? r->comment : r->phrase, route ? route + 1 : spec);
+    char *group = strchr(spec, ':');
+    if (!group || !strchr(group, ';')) { /* "<Undisclosed-Recipient:;>" is nobody */
+        add(r, is_blank(r->phrase) ? r->comment : r->phrase, route ? route + 1 : spec);
+    }
     g_free(spec);
     clear(r);
     r->after_angle = true;
     r->p = *end == '>' ? end + 1 : end;
 }
 
-/* "Doe, John <j@x>": a comma that should have been quoted, as there is no address before it and one in brackets behind. */
+/* "Doe, John <j@x>": a comma that should have been quoted, with no address before it and one in brackets behind. */
 static bool comma_belongs_to_name(const struct reader *r) {
     const char *next;
 

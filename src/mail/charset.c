@@ -185,7 +185,8 @@ bool charset_append(GString *out, const char *charset, const char *in, size_t le
             g_strlcpy(name, meant[i][1], sizeof name);
         }
     }
-    iconv_t cd = strpbrk(name, "/,") ? (iconv_t)-1 : iconv_open("UTF-8", name); /* "//TRANSLIT" is not a stranger's to say */
+    /* "//TRANSLIT" is not a stranger's to say */
+    iconv_t cd = strpbrk(name, "/,") ? (iconv_t)-1 : iconv_open("UTF-8", name);
     if (cd == (iconv_t)-1) {
         append_guessed(out, in, len);
         return false;

@@ -1,7 +1,7 @@
 /*
- * RFC 2047, read leniently: words inside quotes or glued to other text, with spaces in them, or without padding are decoded
- * too; what is not an encoded word stays as it is. One pass, linear. Adjacent words of one charset are joined before
- * they are converted, because many senders split characters between them.
+ * RFC 2047, read leniently: words inside quotes or glued to other text, with spaces in them, or without padding are
+ * decoded too; what is not an encoded word stays as it is. One pass, linear. Adjacent words of one charset are joined
+ * before they are converted, because many senders split characters between them.
  */
 #include "charset_priv.h"
 
@@ -30,13 +30,13 @@ static bool read_word(struct decoder *d, const char *p, struct word *word) {
     }
     n = MIN(strcspn(charset, "*?"), (size_t)(mark - charset)); /* RFC 2231 section 5: "*language" behind the charset */
     word->encoding = *mark == '?' ? g_ascii_tolower(mark[1]) : 0;
-    if (!n || n >= sizeof word->charset || (word->encoding != 'b' && word->encoding != 'q') || mark[2] != '?' || d->no_end) {
+    if (!n || n >= sizeof word->charset || (word->encoding != 'b' && word->encoding != 'q') || mark[2] != '?') {
         return false;
     }
     memcpy(word->charset, charset, n);
     word->charset[n] = '\0';
     word->text = mark + 3;
-    word->text_end = strstr(word->text, "?=");
+    word->text_end = d->no_end ? NULL : strstr(word->text, "?=");
     d->no_end = !word->text_end;
     if (d->no_end) {
         return false;

@@ -195,8 +195,8 @@ static const char *const header_names[4][24] = {
      "送信日時", "보낸 날짜", NULL},
     {"To", "An", "À", "A", "Para", "Aan", "Till", "Til", "Vastaanottaja", "Do", "Кому", "Komu", "Címzett", "Kime",
      "收件人", "收件者", "宛先", "받는 사람", NULL},
-    {"Subject", "Betreff", "Objet", "Asunto", "Assunto", "Oggetto", "Onderwerp", "Ämne", "Emne", "Aihe", "Temat", "Тема",
-     "Předmět", "Tárgy", "Konu", "主题", "主旨", "件名", "제목", NULL},
+    {"Subject", "Betreff", "Objet", "Asunto", "Assunto", "Oggetto", "Onderwerp", "Ämne", "Emne", "Aihe", "Temat",
+     "Тема", "Předmět", "Tárgy", "Konu", "主题", "主旨", "件名", "제목", NULL},
 };
 
 /* Which of the sets the line's name belongs to; -1 if to none. */

@@ -1,8 +1,7 @@
 /*
  * Splits a raw message into its parts in one pass: every line that starts with two dashes is compared with the open
- * boundaries, the innermost first. Nothing is copied, so memory follows the number of parts (LIMIT_MIME_PARTS), and time the
- * length of the message. (GMime's parser takes 225 MB for 200,000 empty parts and returns nothing for messages that start
- * oddly; here what cannot be split is one part.)
+ * boundaries, the innermost first. Nothing is copied, so memory follows the number of parts (LIMIT_MIME_PARTS), and
+ * time the length of the message. What cannot be split is one part.
  */
 #include "view_priv.h"
 

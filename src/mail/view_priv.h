@@ -45,7 +45,7 @@ bool view_covers(mail_view *view, const char *const *names, mail_need *need_out)
 /* --- parts (tree.c, split.c) -------------------------------------------------------------------------------------- */
 
 struct part {
-    mail_part pub; /* type, subtype, encoding, disposition (in lower case) and id are never NULL: "" where there is none */
+    mail_part pub; /* type, subtype, encoding, disposition (lower case) and id are never NULL, but "" */
     int parent;    /* -1 for the first */
     const char *body;
     size_t body_len;

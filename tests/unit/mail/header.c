@@ -129,6 +129,8 @@ static void broken_addresses_are_read_for_what_was_meant(void **state) {
     assert_addresses("\"unclosed <a@b>, c@d", "\"unclosed <a@b> |  <c@d>");
     assert_addresses("a@b; c@d", " <a@b> |  <c@d>");
     assert_addresses("<mailto:a@b>", " <a@b>");
+    assert_addresses("a@b c@d", " <a@b> |  <c@d>");
+    assert_addresses("<Undisclosed-Recipient:@x;>", "");
     assert_addresses("x@y <a@b>", "x@y <a@b>");
     assert_addresses("John Doe", "John Doe <>");
     assert_addresses("root", " <root>");
