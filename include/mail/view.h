@@ -130,7 +130,7 @@ typedef struct mail_param {
 /* One body part as BODYSTRUCTURE tells it (RFC 3501 section 7.4.2); strings as they were sent, undecoded. The list is
  * in document order, a multipart or message/rfc822 right before what it contains, depth 0 for the first. section is what
  * BODY[section] takes: "1" for a message that is one part; "" for the top multipart; a multipart directly inside the
- * message/rfc822 "2" is "2.TEXT" and its children are "2.1", "2.2". */
+ * message/rfc822 "2" is "2.TEXT" (or "2" again) and its children are "2.1", "2.2". */
 typedef struct mail_part {
     const char *section;
     unsigned depth;

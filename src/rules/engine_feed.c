@@ -47,7 +47,11 @@ static void feed_structure(mail_view *view, const wire_part *parts, size_t n) {
                               .disposition_params = convert_params(p->disposition_params, p->n_disposition_params),
                               .disposition_param_count = p->n_disposition_params,
                               .size = p->size};
-        find_depth(depths, list[i].section, &list[i].depth);
+        if (i && *list[i].section && strcmp(list[i].section, list[i - 1].section) == 0) {
+            list[i].depth = list[i - 1].depth + 1; /* the multipart of the message/rfc822 before it */
+        } else {
+            find_depth(depths, list[i].section, &list[i].depth);
+        }
         g_hash_table_insert(depths, (gpointer)(uintptr_t)list[i].section, GUINT_TO_POINTER(list[i].depth));
     }
     mail_view_set_structure(view, list, n);
