@@ -106,7 +106,9 @@ static bool read_operand(lua_State *L, struct loader *loader, const wire_place *
     case LUA_TNONE:
         break;
     default:
-        loader_mistake(loader, place, "%s cannot be given a %s", what, luaL_typename(L, 2));
+        if (!config_is_unknown(L, 2)) {
+            loader_mistake(loader, place, "%s cannot be given a %s", what, luaL_typename(L, 2));
+        }
         return false;
     }
     if (!read_options(L, operand)) {
@@ -270,7 +272,7 @@ static int operator_misused(lua_State *L, struct loader *loader, const wire_plac
     if (luaL_testudata(L, side, FIELD_TYPE)) {
         const struct field_ud *f = lua_touserdata(L, side);
         loader_mistake(loader, place, "%s needs a test next to %s", f->field->name, sign);
-    } else {
+    } else if (!config_is_unknown(L, side)) {
         loader_mistake(loader, place, "%s needs conditions on both sides, not a %s%s", sign, luaL_typename(L, side), hint);
     }
     return push_mistake(L, loader, place);
@@ -345,7 +347,9 @@ static int from_list(lua_State *L, enum cond_kind kind, const char *name) {
         lua_rawgeti(L, 1, (lua_Integer)i + 1);
         kids[i] = config_cond(L, -1);
         if (!kids[i]) {
-            loader_mistake(loader, &place, "%s: entry %zu is no condition but a %s", name, i + 1, luaL_typename(L, -1));
+            if (!config_is_unknown(L, -1)) {
+                loader_mistake(loader, &place, "%s: entry %zu is no condition but a %s", name, i + 1, luaL_typename(L, -1));
+            }
             return push_mistake(L, loader, &place);
         }
         lua_pop(L, 1);

@@ -145,6 +145,9 @@ static int take_table(lua_State *L) {
         return 0;
     }
     pending->taken = true;
+    if (config_is_unknown(L, 2)) {
+        return 0;
+    }
     if (!lua_istable(L, 2)) {
         loader_mistake(loader, &pending->place, "%s \"%s\" needs a table, not a %s", pending->what, pending->name,
                        luaL_typename(L, 2));
@@ -190,7 +193,7 @@ int loader_curried(lua_State *L, const char *what, loader_take take) {
     const char *why = why_no_name(L, 1);
     bool direct = lua_istable(L, 2);
 
-    if (why) {
+    if (why && !config_is_unknown(L, 1)) {
         loader_mistake(loader, &place, "%s %s", what, why);
     }
     struct pending *pending = lua_newuserdatauv(L, sizeof *pending, 0);
@@ -242,6 +245,7 @@ void loader_open(struct loader *loader) {
         lua_pushcfunction(L, f->func);
         vm_set_global(loader->vm, f->name);
     }
+    config_open_unknown(loader);
     config_secret_open(loader);
     config_open_conditions(loader);
     config_open_actions(loader);

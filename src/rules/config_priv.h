@@ -3,6 +3,7 @@
  *
  *   config_load.c     rules_load(): the whole of it; what can only be checked at the end
  *   config_loader.c   the loader: mistakes, places, the names a config sees
+ *   config_unknown.c  what stands in for a name that nobody knows
  *   config_source.c   at which line of a table a key stands
  *   config_table.c    tables with named keys, each read by a function
  *   config_value.c    those functions: durations, sizes, choices, ...
@@ -151,6 +152,10 @@ int config_defaults(lua_State *L);
 int config_state(lua_State *L);
 int config_control(lua_State *L);
 int config_metrics(lua_State *L);
+
+void config_open_unknown(struct loader *loader);
+/* Does the value at index come from a name that nobody knows? That was a mistake already. */
+bool config_is_unknown(lua_State *L, int index);
 
 /* The condition at index, or NULL if it is none. */
 const struct cond *config_cond(lua_State *L, int index);

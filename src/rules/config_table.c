@@ -7,6 +7,9 @@
 void reading_mistake(struct reading_key *r, const char *format, ...) {
     va_list args;
 
+    if (config_is_unknown(r->L, -1)) {
+        return;
+    }
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);

@@ -106,6 +106,9 @@ static int unknown_global(lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->base_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->store_ref);
     const char *const *names = collect_names(L, lua_gettop(L) - 1, lua_gettop(L));
+    if (vm->unknown && !vm->sealed) {
+        return vm->unknown(L, name, text_nearest(name, names));
+    }
     return vm_error_unknown(L, "name", name, names);
 }
 
@@ -127,6 +130,10 @@ static int set_global(lua_State *L) {
     lua_pushvalue(L, 3);
     lua_rawset(L, -3);
     return 0;
+}
+
+void vm_set_unknown(struct vm *vm, vm_unknown unknown) {
+    vm->unknown = unknown;
 }
 
 void vm_set_global(struct vm *vm, const char *name) {

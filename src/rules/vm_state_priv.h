@@ -47,6 +47,7 @@ struct vm {
     size_t base;  /* of the heap when it was sealed */
     bool refused; /* the allocator said no since the slice began */
     bool sealed;
+    vm_unknown unknown; /* NULL: an unknown global raises */
     bool waiting; /* a thread yielded in vm_wait, not in coroutine.yield */
     struct vm_budget *budget;
     struct vm_budget load_budget;

@@ -265,6 +265,19 @@ static void mistakes_of_conditions(void **state) {
     }
 }
 
+static void an_unknown_name_is_a_mistake_and_no_more(void **state) {
+    g_autofree char *mistakes = bench_bad(*state, "rule 'a' { when = form:is 'x' & is_list, actions = { mvoe 'X' } }\n"
+                                                  "rule 'b' { when = is_list & qqqqqq.bar(3), actions = { stop }, lmit = zzz }\n"
+                                                  "rule 'c' { when = subject:is(undefined), actions = { stop } }\n"
+                                                  "account 'a' { host = xx .. 'y', user = 1, password = secret.env 'P' }\n");
+
+    assert_string_equal(mistakes, "1: unknown name 'form'; did you mean 'from'?\n"
+                                  "1: unknown name 'mvoe'; did you mean 'move'?\n"
+                                  "2: rule: unknown key \"lmit\"; did you mean \"limit\"?\n"
+                                  "2: unknown name 'qqqqqq'\n2: unknown name 'zzz'\n3: unknown name 'undefined'\n"
+                                  "4: account: user must be a string, not a number\n4: unknown name 'xx'\n");
+}
+
 static void a_condition_may_be_shared_and_kept_in_a_local(void **state) {
     struct bench *b = *state;
 
@@ -345,6 +358,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(mistakes_of_webhooks, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(mistakes_of_rules, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(mistakes_of_conditions, bench_set_up, bench_tear_down),
+        cmocka_unit_test_setup_teardown(an_unknown_name_is_a_mistake_and_no_more, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(a_condition_may_be_shared_and_kept_in_a_local, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(a_syntax_error_in_one_file_leaves_the_others_checked, bench_set_up,
                                         bench_tear_down),
