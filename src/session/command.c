@@ -22,15 +22,11 @@ static bool lacks(session *s, enum imap_capability cap, const session_call *call
 }
 
 static error *check_set(const imap_set *uids) {
-    g_autofree char *text = NULL;
-    GString *formatted = g_string_new(NULL);
-    size_t len;
+    g_autoptr(GString) text = g_string_new(NULL);
 
-    imap_set_format(uids, formatted);
-    len = formatted->len;
-    text = g_string_free(formatted, FALSE);
-    if (len > LIMIT_IMAP_COMMAND_LINE) {
-        return error_new(ERROR_LIMIT, "a set of %zu octets is too long for one command", len);
+    imap_set_format(uids, text);
+    if (text->len > LIMIT_IMAP_COMMAND_LINE) {
+        return error_new(ERROR_LIMIT, "a set of %zu octets is too long for one command", text->len);
     }
     return NULL;
 }

@@ -135,7 +135,7 @@ static void do_fetch(run *r, char **words, const session_call *call) {
 }
 
 static void do_on_set(run *r, char **words, const session_call *call) {
-    const char *names[] = {words[1] ? words[2] : NULL, NULL};
+    const char *names[] = {words[2], NULL};
     const imap_store store = {.how = IMAP_STORE_ADD, .silent = true, .names = names};
     g_auto(imap_set) set;
 
@@ -280,21 +280,20 @@ static void start(run *r, char **words) {
 }
 
 static void do_task(run *r, const char *text) {
-    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    g_auto(GStrv) split = g_strsplit(text, " ", -1);
+    char none[] = "", *words[] = {none, none, none, none, none, none}; /* what a task leaves out is empty */
 
     if (!r->session) {
         return;
     }
-    for (char **word = words; *word; word++) {
-        char *plain = g_strcompress(*word);
-        g_free(*word);
-        *word = plain;
+    for (size_t i = 0; split[i] && i < G_N_ELEMENTS(words); i++) {
+        char *plain = g_strcompress(split[i]);
+        g_free(split[i]);
+        split[i] = words[i] = plain;
     }
-
-    if (do_at_once(r, words)) {
-        return;
+    if (!do_at_once(r, words)) {
+        start(r, words);
     }
-    start(r, words);
 }
 
 void run_next_tasks(run *r) {
