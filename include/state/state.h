@@ -12,7 +12,7 @@
  *
  * Callbacks. `done` may be NULL. `err` and everything in a result is borrowed and valid during the callback only. With
  * an error the result is NULL or empty. When a callback says success, the request is on disk (synced). A callback may
- * submit requests and may cancel.
+ * submit requests and may cancel, but not close the state.
  *
  * Failures. One request that fails (ERROR_INVALID: its arguments make no sense; ERROR_STATE: the file is damaged)
  * changes nothing and does not spoil its neighbours. A transaction that cannot be written (disk full, I/O error,
@@ -45,7 +45,7 @@ struct state_options {
     const char *dir;           /* made with mode 0700 if absent; files 0600 */
     const clock_source *clock; /* outlives the state */
     log_ctx log;               /* outlives the state */
-    void (*wake)(void *user);  /* from any thread, when state_dispatch() has work; NULL = none */
+    void (*wake)(void *user);  /* from any thread until state_close() returns: state_dispatch() has work; NULL = none */
     void *wake_user;
 };
 
@@ -69,7 +69,8 @@ void state_dispatch(state *st);
 /* Waits (blocking) for at least one finished request if any is outstanding, then dispatches. For commands and tests
  * that have no loop. Returns false if nothing was outstanding. */
 bool state_wait(state *st);
-/* No callback with this `user` comes any more; the requests themselves still take effect. For owners that die. */
+/* No callback with this `user` comes any more; the requests themselves still take effect. For owners that die; costs
+ * nothing if there is none. */
 void state_cancel(state *st, const void *user);
 
 /*

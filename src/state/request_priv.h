@@ -162,13 +162,13 @@ union request_done {
 
 struct request {
     enum request_type type;
-    struct request *next;                      /* in the queue or among the finished */
-    struct request *out_prev, *out_next;       /* among the outstanding: loop's thread only */
-    void (*deliver)(const struct request *r);  /* calls done; not called when cancelled */
+    struct request *next;                     /* in the queue or among the finished */
+    struct request *owner_prev, *owner_next;  /* of the same user: loop's thread only, as all up to `now` */
+    void (*deliver)(const struct request *r); /* calls done; NULL = nobody asked */
     union request_done done;
     void *user;
-    bool cancelled; /* loop's thread only, likewise deliver, done and user */
-    int64_t now;    /* wall clock at submission */
+    bool cancelled;
+    int64_t now; /* wall clock at submission */
     struct arena arena;
     size_t bytes; /* of the arena at submission */
     union request_in in;

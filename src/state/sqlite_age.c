@@ -1,7 +1,7 @@
 /* What time and servers do to rows: UIDVALIDITY, pruning, a clock that jumps. */
 #include "sqlite_priv.h"
 
-enum { PRUNE_ROWS = 500, DAY_MS = 24 * 60 * 60 * 1000 };
+enum { PRUNE_ROWS = 500, FREE_PAGES_KEPT = 2500, DAY_MS = 24 * 60 * 60 * 1000 };
 
 /* --- UIDVALIDITY -------------------------------------------------------------------------------------------------- */
 
@@ -102,6 +102,17 @@ static int64_t before(int64_t clock, uint64_t age_ms) {
     return age_ms > (uint64_t)clock ? 0 : clock - (int64_t)age_ms;
 }
 
+/* A backlog that was worked off leaves its pages free in the file: most of them go back to the file system. */
+static uint64_t give_back_pages(struct backend *db) {
+    int64_t unused = db_pragma(db, "PRAGMA freelist_count");
+
+    if (unused < FREE_PAGES_KEPT || unused < db_pragma(db, "PRAGMA page_count") / 4) {
+        return 0;
+    }
+    db_run(db, "PRAGMA incremental_vacuum(2000)");
+    return 1;
+}
+
 error *exec_prune(struct backend *db, struct request *r) {
     int64_t clock = prune_clock(db, r->now);
     int64_t history = before(clock, r->in.keep.history_ms), ledger = before(clock, r->in.keep.ledger_ms);
@@ -124,6 +135,7 @@ error *exec_prune(struct backend *db, struct request *r) {
                             "DELETE FROM kv WHERE (ns, key) IN"
                             " (SELECT ns, key FROM kv WHERE expires IS NOT NULL AND expires <= ? LIMIT ?)",
                             r->now);
+    *removed += give_back_pages(db);
     db->pruning = *removed > 0;
     return NULL;
 }

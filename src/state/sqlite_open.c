@@ -70,14 +70,6 @@ static void set_run_state(struct backend *db, enum run_state s) {
     db_run(db, pragma);
 }
 
-static int64_t pragma_int(struct backend *db, const char *sql) {
-    struct query q = db_query_once(db, sql);
-    int64_t value = query_next(&q) ? db_column_int(&q, 0) : 0;
-
-    query_end(&q);
-    return value;
-}
-
 /* --- a new one ---------------------------------------------------------------------------------------------------- */
 
 static error *sync_dir(const char *path) {
@@ -102,6 +94,7 @@ static error *build(struct backend *db, const char *path, int64_t now) {
     err = connect(db, path);
     if (!err) {
         db_run(db, "PRAGMA synchronous = FULL");
+        db_run(db, "PRAGMA auto_vacuum = INCREMENTAL");
         err = schema_create(db);
     }
     if (!err) {
@@ -187,7 +180,7 @@ static error *inspect(struct backend *db, bool *exists_out) {
 }
 
 static error *quick_check(struct backend *db) {
-    int64_t size = pragma_int(db, "PRAGMA page_count") * pragma_int(db, "PRAGMA page_size");
+    int64_t size = db_pragma(db, "PRAGMA page_count") * db_pragma(db, "PRAGMA page_size");
     struct arena arena = {0};
     error *err = NULL;
 
@@ -266,7 +259,7 @@ static error *use(struct backend *db, int64_t now) {
 
     err = err ? err : configure(db);
     if (!err) {
-        db->clean = pragma_int(db, "PRAGMA application_id") == (APPLICATION | RUN_CLEAN);
+        db->clean = db_pragma(db, "PRAGMA application_id") == (APPLICATION | RUN_CLEAN);
         err = quick_check(db);
     }
     err = err ? err : schema_migrate(db);
@@ -280,6 +273,13 @@ static error *use(struct backend *db, int64_t now) {
 }
 
 /* --- in and out --------------------------------------------------------------------------------------------------- */
+
+/* Closing leaves the log as it is. */
+static void keep_files(struct backend *db) {
+    if (db->handle) {
+        sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
+}
 
 static void backend_free(struct backend *db) {
     if (db->handle) {
@@ -324,9 +324,7 @@ error *sqlite_backend_open(const struct state_options *options, struct backend *
     db->path = g_build_filename(options->dir, STATE_DB_NAME, NULL);
     err = open_dir(db, options);
     if (err) {
-        if (db->handle) { /* what was refused stays as it was found */
-            sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        }
+        keep_files(db); /* what was refused stays as it was found */
         backend_free(db);
         return error_prefix(err, "opening the state");
     }
@@ -339,9 +337,10 @@ void sqlite_backend_close(struct backend *db) {
 
     set_run_state(db, RUN_CLEAN);
     err = db_take_error(db);
-    if (err) {
+    if (err) { /* then the file says that there is a log: it has to stay */
+        keep_files(db);
         log_error_value(&db->log, LOG_LEVEL_WARN, error_prefix(err, "closing the state"));
         error_free(err);
     }
-    backend_free(db); /* the last connection folds the log in and removes it */
+    backend_free(db); /* else the last connection folds the log in and removes it */
 }

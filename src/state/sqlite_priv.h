@@ -56,6 +56,7 @@ char *db_column_text(struct query *q, int i, struct arena *arena); /* NULL for N
 const void *db_column_blob(struct query *q, int i, struct arena *arena, size_t *len_out);
 
 void db_run(struct backend *db, const char *sql); /* several statements without results; sticks */
+int64_t db_pragma(struct backend *db, const char *sql);     /* the number it answers */
 /* What db->rc means to a caller, NULL for SQLITE_OK; clears it. */
 error *db_take_error(struct backend *db);
 void db_reset(struct backend *db); /* ends whatever a failed request left half read */

@@ -132,6 +132,14 @@ const void *db_column_blob(struct query *q, int i, struct arena *arena, size_t *
     return arena_memdup(arena, bytes, len);
 }
 
+int64_t db_pragma(struct backend *db, const char *sql) {
+    struct query q = db_query_once(db, sql);
+    int64_t value = query_next(&q) ? db_column_int(&q, 0) : 0;
+
+    query_end(&q);
+    return value;
+}
+
 void db_run(struct backend *db, const char *sql) {
     int rc = db->rc == SQLITE_OK ? sqlite3_exec(db->handle, sql, NULL, NULL, NULL) : SQLITE_OK;
 

@@ -24,6 +24,8 @@ struct state {
     void (*hook)(void *user, const char *name);
     void *hook_user;
 
+    bool complained; /* the state's thread only: the last transaction that wrote has failed, and was logged */
+
     pthread_mutex_t lock; /* guards all up to the next comment */
     pthread_cond_t work, ready;
     struct list queue, finished;
@@ -31,8 +33,8 @@ struct state {
     struct state_stats stats; /* but for `outstanding` */
 
     /* the loop's thread only */
-    struct request *outstanding;
-    size_t n_outstanding;
+    GHashTable *owners; /* user -> the first of its requests, whose callbacks have not run; see state_cancel */
+    size_t outstanding;
     bool dispatching;
     int64_t last_now;
 };
@@ -114,9 +116,14 @@ static struct outcome run_batch(state *st, struct request *first) {
         outcome.failed = true;
         st->ops->rollback(st->backend);
         fail_all(first, err);
-        log_error_value(&st->log, LOG_LEVEL_ERROR, err);
+        if (!st->complained) {
+            log_error_value(&st->log, LOG_LEVEL_ERROR, err);
+        }
         error_free(err);
+    } else if (outcome.writes && st->complained) {
+        log_notice(&st->log, "the journal can be written again");
     }
+    st->complained = outcome.failed || (st->complained && !outcome.writes);
     return outcome;
 }
 
@@ -151,7 +158,7 @@ static void hand_back(state *st, struct request *first, struct request *last, st
     st->finished.tail = last;
     st->stats.commits += !outcome.failed;
     st->stats.failed_commits += outcome.failed;
-    st->stats.failing = outcome.failed || (st->stats.failing && !outcome.writes);
+    st->stats.failing = st->complained;
     pthread_cond_signal(&st->ready);
     pthread_mutex_unlock(&st->lock);
     if (st->wake) {
@@ -192,15 +199,22 @@ struct request *state_request_new(state *st, enum request_type type, void *user)
     return r;
 }
 
+static void remember(state *st, struct request *r) {
+    st->outstanding++;
+    if (!r->user || !r->deliver) {
+        return;
+    }
+    r->owner_next = g_hash_table_lookup(st->owners, r->user);
+    if (r->owner_next) {
+        r->owner_next->owner_prev = r;
+    }
+    g_hash_table_insert(st->owners, r->user, r);
+}
+
 static void enqueue(state *st, struct request *r) {
     bool was_empty, refuse;
 
-    r->out_next = st->outstanding;
-    if (r->out_next) {
-        r->out_next->out_prev = r;
-    }
-    st->outstanding = r;
-    st->n_outstanding++;
+    remember(st, r);
     r->bytes = r->arena.total + sizeof *r;
     pthread_mutex_lock(&st->lock);
     refuse = brings_new_work(r->type) && st->stats.queued &&
@@ -239,15 +253,20 @@ void state_request_submit(state *st, struct request *r) {
 /* --- the way back ------------------------------------------------------------------------------------------------- */
 
 static void forget(state *st, struct request *r) {
-    if (r->out_prev) {
-        r->out_prev->out_next = r->out_next;
+    st->outstanding--;
+    if (!r->user || !r->deliver) {
+        return;
+    }
+    if (r->owner_next) {
+        r->owner_next->owner_prev = r->owner_prev;
+    }
+    if (r->owner_prev) {
+        r->owner_prev->owner_next = r->owner_next;
+    } else if (r->owner_next) {
+        g_hash_table_insert(st->owners, r->user, r->owner_next);
     } else {
-        st->outstanding = r->out_next;
+        g_hash_table_remove(st->owners, r->user);
     }
-    if (r->out_next) {
-        r->out_next->out_prev = r->out_prev;
-    }
-    st->n_outstanding--;
 }
 
 void state_dispatch(state *st) {
@@ -293,10 +312,8 @@ bool state_wait(state *st) {
 }
 
 void state_cancel(state *st, const void *user) {
-    for (struct request *r = st->outstanding; r; r = r->out_next) {
-        if (r->user == user) {
-            r->cancelled = true;
-        }
+    for (struct request *r = user ? g_hash_table_lookup(st->owners, user) : NULL; r; r = r->owner_next) {
+        r->cancelled = true;
     }
 }
 
@@ -319,6 +336,7 @@ static void state_free(state *st) {
     pthread_mutex_destroy(&st->lock);
     pthread_cond_destroy(&st->work);
     pthread_cond_destroy(&st->ready);
+    g_hash_table_unref(st->owners);
     g_free(st);
 }
 
@@ -341,6 +359,7 @@ error *state_open(const struct state_options *options, state **state_out) {
     st->ops = ops;
     st->backend = backend;
     st->last_now = clock_wall_ms(st->clock);
+    st->owners = g_hash_table_new(g_direct_hash, g_direct_equal);
     pthread_mutex_init(&st->lock, NULL);
     pthread_cond_init(&st->work, NULL);
     pthread_cond_init(&st->ready, NULL);
@@ -375,7 +394,7 @@ void state_get_stats(state *st, struct state_stats *stats_out) {
     pthread_mutex_lock(&st->lock);
     *stats_out = st->stats;
     pthread_mutex_unlock(&st->lock);
-    stats_out->outstanding = st->n_outstanding;
+    stats_out->outstanding = st->outstanding;
 }
 
 const char *state_instance_id(const state *st) {

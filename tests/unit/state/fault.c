@@ -66,59 +66,70 @@ static void fault_54_a_write_that_fails_and_then_a_crash_leave_what_was_before_o
     scenario_free(expected);
 }
 
+static int install(void **state_out) {
+    struct faulty *v = g_new0(struct faulty, 1);
+
+    faulty_install(v);
+    *state_out = v;
+    return 0;
+}
+
+static int uninstall(void **state_in) {
+    faulty_uninstall(*state_in);
+    g_free(*state_in);
+    return 0;
+}
+
 static void fault_54_when_space_returns_it_goes_on_where_it_was(void **state_in) {
     char *expected[SCENARIO_STEPS + 1];
     struct fixture *whole = fixture_new();
-    struct faulty v;
+    struct faulty *v = *state_in;
     bool failed = true;
 
     must_open(whole);
     scenario_expect(whole, expected);
     fixture_free(whole); /* its thread must not be there when this process forks */
-    faulty_install(&v);
     for (size_t c = 0; c < G_N_ELEMENTS(codes); c++, failed = true) {
         for (int at = 1; failed; at += 1 + (at > 12 ? 10 : 0)) {
             struct fixture *f = fixture_new();
             must_open(f);
-            faulty_arm(&v, at, codes[c], true);
+            faulty_arm(v, at, codes[c], true);
             failed = false;
             for (int step = 0; step < SCENARIO_STEPS; step++) {
                 if (!scenario_step(f, step)) {
                     assert_int_equal(f->a.code, ERROR_IO);
                     failed = true;
-                    faulty_disarm(&v);
+                    faulty_disarm(v);
                     g_autofree char *found = scenario_snapshot(f);
                     assert_string_equal(found, expected[step]);
                     assert_true(scenario_step(f, step));
                 }
             }
-            faulty_disarm(&v);
+            faulty_disarm(v);
             reopen(f);
             g_autofree char *end = scenario_snapshot(f);
             assert_string_equal(end, expected[SCENARIO_STEPS]);
             fixture_free(f);
         }
     }
-    faulty_uninstall(&v);
     scenario_free(expected);
 }
 
 static void fault_54_opening_survives_any_failure(void **state_in) {
     struct fixture *f = fixture_new();
-    struct faulty v;
+    struct faulty *v = *state_in;
     bool failed = true;
 
     must_open(f);
     assert_true(scenario_step(f, 0));
     g_autofree char *expected = scenario_snapshot(f);
     state_close(f->st);
-    faulty_install(&v);
     for (int at = 1; failed; at++) {
         error *err;
-        faulty_arm(&v, at, SQLITE_FULL, true);
+        faulty_arm(v, at, SQLITE_FULL, true);
         err = try_open(f);
         failed = err != NULL;
-        faulty_disarm(&v);
+        faulty_disarm(v);
         if (err) {
             assert_int_equal(err->code, ERROR_IO);
             error_free(err);
@@ -129,22 +140,20 @@ static void fault_54_opening_survives_any_failure(void **state_in) {
         state_close(f->st);
         f->st = NULL;
     }
-    faulty_uninstall(&v);
     fixture_free(f);
 }
 
 static void fault_54_a_new_state_that_could_not_be_made_can_be_made_later(void **state_in) {
-    struct faulty v;
+    struct faulty *v = *state_in;
     bool failed = true;
 
-    faulty_install(&v);
     for (int at = 1; failed; at += 3) {
         struct fixture *f = fixture_new();
         error *err;
-        faulty_arm(&v, at, SQLITE_FULL, true);
+        faulty_arm(v, at, SQLITE_FULL, true);
         err = try_open(f);
         failed = err != NULL;
-        faulty_disarm(&v);
+        faulty_disarm(v);
         if (err) {
             assert_int_equal(err->code, ERROR_IO);
             error_free(err);
@@ -153,37 +162,33 @@ static void fault_54_a_new_state_that_could_not_be_made_can_be_made_later(void *
         assert_true(scenario_step(f, 0));
         fixture_free(f);
     }
-    faulty_uninstall(&v);
 }
 
 static void fault_54_closing_on_a_broken_disk_loses_nothing(void **state_in) {
-    struct faulty v;
+    struct faulty *v = *state_in;
 
-    faulty_install(&v);
-    for (int at = 1; at < 12; at++) {
+    for (int at = 1; at < 24; at++) { /* each call once failing once, and once for good */
         struct fixture *f = fixture_new();
         must_open(f);
         assert_true(scenario_step(f, 0));
         g_autofree char *expected = scenario_snapshot(f);
-        faulty_arm(&v, at, SQLITE_IOERR_WRITE, true);
+        faulty_arm(v, at / 2 + 1, SQLITE_IOERR_WRITE, at % 2);
         state_close(f->st);
-        faulty_disarm(&v);
+        faulty_disarm(v);
         must_open(f);
         g_autofree char *found = scenario_snapshot(f);
         assert_string_equal(found, expected);
         fixture_free(f);
     }
-    faulty_uninstall(&v);
 }
 
 static void a_failed_transaction_fails_its_whole_batch(void **state_in) {
     struct fixture *f = fixture_new();
     struct state_stats stats;
-    struct faulty v;
+    struct faulty *v = *state_in;
 
-    faulty_install(&v);
     must_open(f);
-    faulty_arm(&v, 1, SQLITE_FULL, true);
+    faulty_arm(v, 1, SQLITE_FULL, true);
     ASK(f, state_kv_set(f->st, "r", "a", "v", 1, 0, on_done, f));
     assert_int_equal(f->a.code, ERROR_IO);
     assert_non_null(strstr(f->a.text, "full"));
@@ -194,12 +199,11 @@ static void a_failed_transaction_fails_its_whole_batch(void **state_in) {
     assert_false(f->a.found);
     state_get_stats(f->st, &stats);
     assert_true(stats.failing);
-    faulty_disarm(&v);
+    faulty_disarm(v);
     MUST(f, state_kv_set(f->st, "r", "b", "v", 1, 0, on_done, f));
     state_get_stats(f->st, &stats);
     assert_false(stats.failing);
     fixture_free(f);
-    faulty_uninstall(&v);
 }
 
 /* In the child: a whole life, from opening to closing, each step reported by a byte. */
@@ -295,11 +299,12 @@ static void fault_54_a_file_size_limit_is_an_error_and_no_more(void **state_in) 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fault_54_a_write_that_fails_and_then_a_crash_leave_what_was_before_or_after),
-        cmocka_unit_test(fault_54_when_space_returns_it_goes_on_where_it_was),
-        cmocka_unit_test(fault_54_opening_survives_any_failure),
-        cmocka_unit_test(fault_54_a_new_state_that_could_not_be_made_can_be_made_later),
-        cmocka_unit_test(fault_54_closing_on_a_broken_disk_loses_nothing),
-        cmocka_unit_test(a_failed_transaction_fails_its_whole_batch),
+        cmocka_unit_test_setup_teardown(fault_54_when_space_returns_it_goes_on_where_it_was, install, uninstall),
+        cmocka_unit_test_setup_teardown(fault_54_opening_survives_any_failure, install, uninstall),
+        cmocka_unit_test_setup_teardown(fault_54_a_new_state_that_could_not_be_made_can_be_made_later, install,
+                                        uninstall),
+        cmocka_unit_test_setup_teardown(fault_54_closing_on_a_broken_disk_loses_nothing, install, uninstall),
+        cmocka_unit_test_setup_teardown(a_failed_transaction_fails_its_whole_batch, install, uninstall),
         cmocka_unit_test(fault_54_killed_at_any_write_also_while_opening_and_folding_the_log_in),
         cmocka_unit_test(fault_54_a_file_size_limit_is_an_error_and_no_more),
     };

@@ -264,6 +264,34 @@ static void a_page_of_large_bodies_ends_early(void **state_in) {
     assert_true(f->a.more);
 }
 
+static off_t size_of_database(struct fixture *f) {
+    g_autofree char *path = g_build_filename(f->dir, "journal.db", NULL);
+    struct stat st;
+
+    reopen(f); /* folds the log in */
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+static void fault_67_a_backlog_that_was_worked_off_gives_its_space_back(void **state_in) {
+    enum { BODY = 12 << 20 };
+    struct fixture *f = *state_in;
+    struct state_keep keep = {.history_ms = 1, .ledger_ms = 1};
+    g_autofree char *body = g_malloc0(BODY);
+    struct state_delivery delivery;
+    struct state_plan plan = posting_plan(arrive(f, 1), NULL, &delivery, "msg_1");
+
+    delivery.body = body;
+    delivery.body_len = BODY;
+    MUST(f, state_plan(f->st, &plan, on_planned, f));
+    assert_true(size_of_database(f) > BODY);
+    result(f, "msg_1", STATE_ACCEPTED, 0, 200, NULL);
+    do {
+        MUST(f, state_prune(f->st, &keep, on_pruned, f));
+    } while (f->a.removed);
+    assert_true(size_of_database(f) < BODY);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_first_steps_delivery_is_due_at_once, set_up, tear_down),
@@ -280,6 +308,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(dead_letters_are_listed_page_by_page, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fault_67_a_long_backlog_is_read_in_pages_and_leaves_resume_alone, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(fault_67_a_backlog_that_was_worked_off_gives_its_space_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_page_of_large_bodies_ends_early, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
