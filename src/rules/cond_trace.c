@@ -34,6 +34,9 @@ static void append_value(GString *out, const struct cond_test *test, const struc
     unsigned shown = MIN(values->n, VALUES_MAX);
 
     switch (source->field->kind) {
+    case FIELD_FLAGS:
+        g_string_append(out, values->n ? "flags are " : "no flags");
+        break;
     case FIELD_SIZE:
     case FIELD_AGE:
         if (values->present) {
@@ -51,7 +54,7 @@ static void append_value(GString *out, const struct cond_test *test, const struc
         if (source->header) {
             g_string_append_printf(out, " \"%s\"", source->header);
         }
-        g_string_append(out, source->field->kind == FIELD_FLAGS ? " among " : values->n ? " is " : " is absent");
+        g_string_append(out, values->n ? " is " : " is absent");
     }
     for (unsigned i = 0; i < shown; i++) {
         g_string_append(out, i ? ", " : "");

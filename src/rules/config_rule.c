@@ -48,10 +48,13 @@ static void read_on(struct reading_key *r, void *target) {
 
     if (config_is_every(r->L, -1, &wire->every_ms)) {
         wire->on = WIRE_EVENT_TIMER;
-        return;
+    } else {
+        read_choice(r, &choice);
+        wire->on = (enum wire_event)choice;
     }
-    read_choice(r, &choice);
-    wire->on = (enum wire_event)choice;
+    if (wire->on != WIRE_EVENT_NEW) {
+        reading_mistake(r, "= \"new\" is all there is yet: no other event reaches a rule");
+    }
 }
 
 /* --- when ---------------------------------------------------------------------------------------------------------- */

@@ -11,48 +11,58 @@ static mail_param *convert_params(const wire_header *params, size_t n) {
     return list;
 }
 
-/* The section a part is directly in: of "2.1" that is "2.TEXT" if there is one, else "2"; of "1" the top "". */
-static bool find_depth(GHashTable *depths, const char *section, unsigned *depth_out) {
+/* How deep a part is, from where its parent stands in depths (section -> depth + 1): of "2.1" that is "2.TEXT" if there is
+ * one, else "2"; of "1" the top multipart "". */
+static unsigned find_depth(GHashTable *depths, const char *section) {
     const char *dot = strrchr(section, '.');
     g_autofree char *parent = g_strndup(section, dot ? (gsize)(dot - section) : 0);
     g_autofree char *text = g_strconcat(parent, ".TEXT", NULL);
-    gpointer found;
+    gpointer found = NULL;
 
-    if (*section && strcmp(dot ? dot : "", ".TEXT") != 0 && g_hash_table_lookup_extended(depths, text, NULL, &found)) {
-        *depth_out = GPOINTER_TO_UINT(found) + 1;
-        return true;
+    if (!*section) {
+        return 0;
     }
-    if (*section && g_hash_table_lookup_extended(depths, parent, NULL, &found)) {
-        *depth_out = GPOINTER_TO_UINT(found) + 1;
-        return true;
+    if (!g_str_has_suffix(section, ".TEXT")) {
+        found = g_hash_table_lookup(depths, text);
     }
-    *depth_out = 0;
-    return false;
+    found = found ? found : g_hash_table_lookup(depths, parent);
+    return GPOINTER_TO_UINT(found);
+}
+
+/* Servers give a multipart directly inside an enclosed message "2" that number once more; a view wants "2.TEXT". */
+static const char *section_of(GHashTable *depths, const wire_part *part, GStringChunk *strings) {
+    const char *section = part->section ? part->section : "";
+    bool again = *section && g_hash_table_contains(depths, section);
+    g_autofree char *text = again ? g_strconcat(section, ".TEXT", NULL) : NULL;
+
+    return g_string_chunk_insert(strings, again ? text : section);
+}
+
+static mail_part convert_part(const wire_part *p, const char *section, unsigned depth) {
+    return (mail_part){.section = section,
+                       .depth = depth,
+                       .type = p->type ? p->type : "application",
+                       .subtype = p->subtype ? p->subtype : "octet-stream",
+                       .params = convert_params(p->params, p->n_params),
+                       .param_count = p->n_params,
+                       .encoding = p->encoding,
+                       .id = p->id,
+                       .disposition = p->disposition,
+                       .disposition_params = convert_params(p->disposition_params, p->n_disposition_params),
+                       .disposition_param_count = p->n_disposition_params,
+                       .size = p->size};
 }
 
 static void feed_structure(mail_view *view, const wire_part *parts, size_t n) {
     mail_part *list = g_new0(mail_part, n + 1);
     GHashTable *depths = g_hash_table_new(g_str_hash, g_str_equal);
+    GStringChunk *strings = g_string_chunk_new(256);
 
     for (size_t i = 0; i < n; i++) {
-        const wire_part *p = &parts[i];
-        list[i] = (mail_part){.section = p->section ? p->section : "",
-                              .type = p->type ? p->type : "application",
-                              .subtype = p->subtype ? p->subtype : "octet-stream",
-                              .params = convert_params(p->params, p->n_params),
-                              .param_count = p->n_params,
-                              .encoding = p->encoding,
-                              .id = p->id,
-                              .disposition = p->disposition,
-                              .disposition_params = convert_params(p->disposition_params, p->n_disposition_params),
-                              .disposition_param_count = p->n_disposition_params,
-                              .size = p->size};
-        if (i && *list[i].section && strcmp(list[i].section, list[i - 1].section) == 0) {
-            list[i].depth = list[i - 1].depth + 1; /* the multipart of the message/rfc822 before it */
-        } else {
-            find_depth(depths, list[i].section, &list[i].depth);
-        }
-        g_hash_table_insert(depths, (gpointer)(uintptr_t)list[i].section, GUINT_TO_POINTER(list[i].depth));
+        const char *section = section_of(depths, &parts[i], strings);
+        unsigned depth = find_depth(depths, section);
+        list[i] = convert_part(&parts[i], section, depth);
+        g_hash_table_insert(depths, (gpointer)(uintptr_t)section, GUINT_TO_POINTER(depth + 1));
     }
     mail_view_set_structure(view, list, n);
     for (size_t i = 0; i < n; i++) {
@@ -60,6 +70,7 @@ static void feed_structure(mail_view *view, const wire_part *parts, size_t n) {
         g_free((gpointer)(uintptr_t)list[i].disposition_params);
     }
     g_hash_table_unref(depths);
+    g_string_chunk_free(strings);
     g_free(list);
 }
 

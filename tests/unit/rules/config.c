@@ -74,15 +74,14 @@ static void a_webhook_has_every_key(void **state) {
 static void a_rule_has_every_key(void **state) {
     struct bench *b = *state;
     g_autofree char *config = g_strconcat(account,
-        "rule 'r' { account = 'work', folder = { 'INBOX', '\\\\Junk' }, on = every '1d', when = is_list, dry_run = true,\n"
+        "rule 'r' { account = 'work', folder = { 'INBOX', '\\\\Junk' }, on = 'new', when = is_list, dry_run = true,\n"
         "  own = true, limit = 100, on_error = 'skip', ['continue'] = true, actions = { junk } }\n", NULL);
 
     bench_load(b, config);
     const wire_rule *r = b->config->u.config.rules;
     assert_int_equal(r->accounts.n, 1);
     assert_int_equal(r->folders.n, 2);
-    assert_int_equal(r->on, WIRE_EVENT_TIMER);
-    assert_int_equal(r->every_ms, 86400000);
+    assert_int_equal(r->on, WIRE_EVENT_NEW);
     assert_true(r->dry_run && r->own);
     assert_int_equal(r->limit, 100);
 }
@@ -219,6 +218,8 @@ static void mistakes_of_rules(void **state) {
     assert_mistake(state, "rule 'r' {\n when = not is_list, actions = { stop } }", "2: rule: when is false");
     assert_mistake(state, "rule 'r' {\n when = subject, actions = { stop } }", "2: rule: when must be a condition");
     assert_mistake(state, "rule 'r' {\n limit = 0, actions = { stop } }", "2: rule: limit must be a whole number");
+    assert_mistake(state, "rule 'r' {\n on = every '1d', actions = { stop } }", "2: rule: on = \"new\" is all there is yet");
+    assert_mistake(state, "rule 'r' {\n on = 'flags', actions = { stop } }", "2: rule: on = \"new\" is all there is yet");
     assert_mistake(state, "rule 'r' {\n on = 'never', actions = { stop } }", "2: rule: on is \"never\"");
     assert_mistake(state, "rule 'a' { actions = { delete } }\nrule 'b' { actions = { stop } }",
                    "2: rule \"b\" is never reached: rule \"a\" ends evaluation");
