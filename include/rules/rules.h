@@ -37,6 +37,10 @@ error *rules_load(const char *path, bool check_only, const struct rules_host *ho
                   rules **rules_out) G_GNUC_WARN_UNUSED_RESULT;
 void rules_free(rules *rules); /* accepts NULL; all jobs freed before */
 
+/* True where what rules keep in variables has grown so much that messages would soon fail for lack of memory: time for a
+ * new process. May collect garbage: for when no job is at work. */
+bool rules_is_worn(rules *rules);
+
 /* What messages of this folder need first. reply: a WIRE_SCOPE_REPLY message to fill. */
 void rules_scope(const rules *rules, const wire_scope *scope, wire_message *reply);
 

@@ -251,7 +251,7 @@ static error *make_board(wire_board **board_out, int *fd_out) {
 
 /* What a process needs to read a config and dates; nothing that could be a secret. */
 static char **make_env(void) {
-    static const char *const names[] = {"LANG",         "LC_ALL",        "LC_CTYPE",     "TZ",  "HOME",
+    static const char *const names[] = {"LANG",         "LC_ALL",        "LC_CTYPE",     "TZ",  "HOME", "MAILRULED_LIBDIR",
                                         "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", NULL};
     char **env = g_new0(char *, G_N_ELEMENTS(names) + 2);
     size_t n = 0;

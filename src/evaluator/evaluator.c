@@ -277,13 +277,26 @@ static void handle_all(struct evaluator *e) {
     }
 }
 
+/* The keeper starts another where one ends; nothing is lost while no message is at work. */
+static bool is_worn(struct evaluator *e) {
+    if (!e->rules || g_hash_table_size(e->jobs) > 0 || !rules_is_worn(e->rules)) {
+        return false;
+    }
+    put_log(e, LOG_LEVEL_NOTICE, "rules keep too much in variables: the evaluator starts afresh");
+    return true;
+}
+
 static void serve(struct evaluator *e) {
     g_autofree uint8_t *buffer = g_malloc(READ_SIZE);
     struct pollfd p = {.fd = e->fd, .events = POLLIN};
 
     while (!e->failed) {
         if (e->out->len && poll(&p, 1, 0) == 0) {
+            bool worn = is_worn(e);
             flush(e);
+            if (worn) {
+                return;
+            }
         }
         ssize_t n = read(e->fd, buffer, READ_SIZE);
         if (n == 0) {

@@ -95,6 +95,10 @@ int rules_webhook(const rules *set, const char *name) {
     return -1;
 }
 
+bool rules_is_worn(rules *set) {
+    return vm_tainted(set->vm);
+}
+
 /* The number of 32 octets in 43 digits. */
 static void append_base62(GString *out, uint8_t number[32]) {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -354,6 +354,7 @@ static const luaL_Reg functions[] = {
 void lib_open_json(struct vm *vm) {
     lua_State *L = vm_state(vm);
 
+    json_object_seed(0); /* reads the random device, which is out of reach once the process is locked down */
     vm_new_type(L, "json.holder", holder_meta);
     vm_new_type(L, "json.list", NULL);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &list_key);
