@@ -234,6 +234,9 @@ error *tls_failure(const tls_verdict *verdict, const char *host, const char *cur
             return error_new(ERROR_NETWORK, "connection lost during the TLS handshake: %s", curl_text);
         }
     }
+    if (strstr(curl_text, "wrong version number")) {
+        return error_new(ERROR_TLS, "TLS handshake: the server answered in clear (is this a port for STARTTLS?)");
+    }
     return error_new(ERROR_TLS, "TLS handshake: %s", curl_text);
 }
 

@@ -524,7 +524,7 @@ static void starttls_fails(world *w, peer_script script, const char *text) {
 
 static void fault_02_bytes_behind_the_starttls_ok_abort(void **state) {
     starttls_fails(*state, inject, "in clear after the OK of STARTTLS");
-    starttls_fails(*state, inject_later, "TLS handshake");
+    starttls_fails(*state, inject_later, "answered in clear");
 }
 
 static void no_starttls(peer *p) {
@@ -616,6 +616,20 @@ static void refuse_me(peer *p) {
         peer_say(p, "* OK ready\r\n");
         seen->clear_bytes = peer_read_out(p);
     }
+}
+
+static void a_port_without_tls_is_named(void **state) {
+    world *w = *state;
+    witness seen = {.w = w, .first_line = "* OK ready\r\n"};
+    server s;
+    client *c;
+
+    server_start(&s, see_what_comes, NULL, &seen, 1);
+    c = client_start(w, TRANSPORT_TLS_IMPLICIT, s.port);
+    until(w, c->connected || c->closed);
+    assert_error(c, ERROR_TLS, "the server answered in clear");
+    client_free(c);
+    server_stop(&s);
 }
 
 static void hang_up_on_hello(peer *p) {
@@ -824,6 +838,7 @@ int main(void) {
         T(fault_05_silence_after_the_starttls_ok_ends_at_the_handshake_deadline),
         T(a_silent_server_is_given_up_at_the_handshake_deadline),
         T(fault_06_a_refused_certificate_is_named),
+        T(a_port_without_tls_is_named),
         T(a_connection_that_breaks_in_the_handshake_is_a_network_error),
         T(tls_below_1_2_is_refused),
         T(a_ca_file_that_is_none_is_a_config_error),
