@@ -311,7 +311,7 @@ static bool is_for_sessions(const char *path) {
     g_autofree char *text = NULL;
 
     return g_str_has_suffix(path, ".imap") && g_file_get_contents(path, &text, NULL, NULL) &&
-           strstr(text, "\nexpect:") != NULL;
+           (g_str_has_prefix(text, "expect:") || strstr(text, "\nexpect:"));
 }
 
 static gint by_name(gconstpointer a, gconstpointer b) {
