@@ -179,6 +179,9 @@ struct request {
 /* A new request; the caller fills in and done, then submits it, which takes it. */
 struct request *state_request_new(state *st, enum request_type type, void *user);
 void state_request_submit(state *st, struct request *r);
+/* For request.deliver: hands the answer to done.plain, done.rows. */
+void state_deliver_plain(const struct request *r);
+void state_deliver_rows(const struct request *r);
 bool state_request_writes(enum request_type type);
 
 #endif

@@ -12,7 +12,7 @@ const char *state_stage_name(enum state_stage stage) {
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
-static void deliver_plain(const struct request *r) {
+void state_deliver_plain(const struct request *r) {
     r->done.plain(r->user, r->err);
 }
 
@@ -24,7 +24,7 @@ static void deliver_arrivals(const struct request *r) {
     r->done.arrive(r->user, r->err, r->out.arrivals.v, r->err ? 0 : r->out.arrivals.n);
 }
 
-static void deliver_rows(const struct request *r) {
+void state_deliver_rows(const struct request *r) {
     r->done.rows(r->user, r->err, r->out.rows.v, r->err ? 0 : r->out.rows.n);
 }
 
@@ -55,7 +55,7 @@ static void deliver_pruned(const struct request *r) {
 
 static void submit_rows_answer(state *st, struct request *r, state_rows_fn done) {
     r->done.rows = done;
-    r->deliver = done ? deliver_rows : NULL;
+    r->deliver = done ? state_deliver_rows : NULL;
     state_request_submit(st, r);
 }
 
@@ -79,7 +79,7 @@ void state_cursor_set(state *st, const char *account, const char *folder, const 
     r->in.cursor.folder = arena_strdup(&r->arena, folder);
     r->in.cursor.cursor = *cursor;
     r->done.plain = done;
-    r->deliver = done ? deliver_plain : NULL;
+    r->deliver = done ? state_deliver_plain : NULL;
     state_request_submit(st, r);
 }
 

@@ -103,6 +103,7 @@ static void sqlite_idle(struct backend *db) {
                  sqlite3_errmsg(db->handle));
     }
     db->checkpoint_failing = rc != SQLITE_OK;
+    db->wal_pages = 0; /* until the next commit tells */
 }
 
 static const char *sqlite_instance_id(const struct backend *db) {

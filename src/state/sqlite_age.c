@@ -13,19 +13,6 @@ static int64_t run_on_folder(struct backend *db, const char *sql, int64_t folder
     return query_run(&q);
 }
 
-static void start_cursor(struct backend *db, struct request *r, int64_t folder) {
-    const struct state_validity *in = &r->in.validity;
-    struct query q =
-        db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ? WHERE id = ?");
-
-    query_int(&q, in->uidvalidity);
-    query_int(&q, in->last_uid);
-    query_int(&q, (int64_t)in->modseq);
-    query_int(&q, r->now);
-    query_int(&q, folder);
-    query_run(&q);
-}
-
 static bool is_current(struct backend *db, int64_t folder, uint32_t uidvalidity) {
     struct query q = db_query(db, "SELECT 1 FROM folder WHERE id = ? AND uidvalidity = ?");
     bool current;
@@ -60,7 +47,9 @@ error *exec_uidvalidity(struct backend *db, struct request *r) {
         " AND NOT EXISTS(SELECT 1 FROM step WHERE message = message.id AND state = 2 AND moved)",
         folder, in->uidvalidity);
     run_on_folder(db, "DELETE FROM own WHERE folder = ? AND uidvalidity <> ?", folder, in->uidvalidity);
-    start_cursor(db, r, folder);
+    db_cursor_write(db, folder,
+                    &(struct state_cursor){.uidvalidity = in->uidvalidity, .last_uid = in->last_uid,
+                                           .modseq = in->modseq, .updated = r->now});
     return NULL;
 }
 

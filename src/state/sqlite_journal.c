@@ -47,15 +47,9 @@ error *exec_cursor_set(struct backend *db, struct request *r) {
     if (err) {
         return error_at(err, r->in.cursor.account, r->in.cursor.folder, 0, NULL);
     }
-    int64_t folder = db_folder_make(db, r->in.cursor.account, r->in.cursor.folder);
-    struct query q =
-        db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ? WHERE id = ?");
-    query_int(&q, c->uidvalidity);
-    query_int(&q, c->last_uid);
-    query_int(&q, (int64_t)c->modseq);
-    query_int(&q, r->now);
-    query_int(&q, folder);
-    query_run(&q);
+    struct state_cursor cursor = *c;
+    cursor.updated = r->now;
+    db_cursor_write(db, db_folder_make(db, r->in.cursor.account, r->in.cursor.folder), &cursor);
     return NULL;
 }
 

@@ -1,8 +1,6 @@
 /* The key-value store. */
 #include "sqlite_priv.h"
 
-#include "base/limits.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

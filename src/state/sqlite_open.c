@@ -123,10 +123,6 @@ static error *create(struct backend *db, int64_t now) {
 
 /* --- one that is there -------------------------------------------------------------------------------------------- */
 
-static uint32_t be32(const unsigned char *p) {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 /* Once the log is folded in, the file has all the pages that its header counts. */
 static bool has_all_pages(int fd, const unsigned char *h) {
     int64_t page = h[16] << 8 | h[17];

@@ -1,8 +1,6 @@
 /* The outbox. */
 #include "sqlite_priv.h"
 
-#include "base/limits.h"
-
 #include <string.h>
 
 #define ENTRY_COLUMNS                                                                                                  \
@@ -47,10 +45,6 @@ static bool skipped(const struct state_due *due, const char *id) {
     return false;
 }
 
-static size_t page(size_t limit) {
-    return limit ? MIN(limit, (size_t)LIMIT_STATE_PAGE) : 100;
-}
-
 static struct state_outbox_entry *add_entry(struct request *r, size_t *cap) {
     r->out.entries.v = arena_grow(&r->arena, r->out.entries.v, r->out.entries.n, cap, sizeof *r->out.entries.v);
     return &r->out.entries.v[r->out.entries.n++];
@@ -58,7 +52,7 @@ static struct state_outbox_entry *add_entry(struct request *r, size_t *cap) {
 
 error *exec_outbox_due(struct backend *db, struct request *r) {
     const struct state_due *due = &r->in.due;
-    size_t limit = page(due->limit), cap = 0;
+    size_t limit = page_limit(due->limit), cap = 0;
     struct query q = db_query(db, "SELECT " ENTRY_COLUMNS "WHERE o.webhook = ? AND o.state = 2 AND o.state <> 3"
                                   " AND o.next_at <= ? ORDER BY o.next_at, o.n");
 
@@ -219,7 +213,7 @@ error *exec_outbox_list(struct backend *db, struct request *r) {
         f->states ? f->states : STATE_IN(STATE_HELD) | STATE_IN(STATE_DUE) | STATE_IN(STATE_DEAD);
     g_autofree char *sql = list_sql(f, states);
     struct query q = db_query_once(db, sql);
-    size_t limit = page(f->limit), cap = 0;
+    size_t limit = page_limit(f->limit), cap = 0;
 
     query_int(&q, states);
     query_int(&q, f->after);

@@ -9,6 +9,7 @@
 #define STATE_SQLITE_PRIV_H
 
 #include "backend_priv.h"
+#include "base/limits.h"
 
 #include <sqlite3.h>
 
@@ -45,10 +46,10 @@ struct query db_query(struct backend *db, const char *sql);
 struct query db_query_once(struct backend *db, const char *sql); /* not kept */
 /* Bind the next parameter. Bytes are borrowed until the query ends. */
 void query_int(struct query *q, int64_t value);
-void query_text(struct query *q, const char *s);                     /* NULL is NULL */
-void query_blob(struct query *q, const void *bytes, size_t len);     /* NULL is NULL */
-bool query_next(struct query *q); /* false: no more rows, ended */
-void query_end(struct query *q);  /* before the last row was read */
+void query_text(struct query *q, const char *s);                 /* NULL is NULL */
+void query_blob(struct query *q, const void *bytes, size_t len); /* NULL is NULL */
+bool query_next(struct query *q);   /* false: no more rows, ended */
+void query_end(struct query *q);    /* before the last row was read */
 int64_t query_run(struct query *q); /* steps through and ends; the number of rows changed */
 bool db_column_is_null(struct query *q, int i);
 int64_t db_column_int(struct query *q, int i);
@@ -56,7 +57,7 @@ char *db_column_text(struct query *q, int i, struct arena *arena); /* NULL for N
 const void *db_column_blob(struct query *q, int i, struct arena *arena, size_t *len_out);
 
 void db_run(struct backend *db, const char *sql); /* several statements without results; sticks */
-int64_t db_pragma(struct backend *db, const char *sql);     /* the number it answers */
+int64_t db_pragma(struct backend *db, const char *sql); /* the number it answers */
 /* What db->rc means to a caller, NULL for SQLITE_OK; clears it. */
 error *db_take_error(struct backend *db);
 void db_reset(struct backend *db); /* ends whatever a failed request left half read */
@@ -67,6 +68,11 @@ error *sqlite_backend_open(const struct state_options *options, struct backend *
 void sqlite_backend_close(struct backend *db);
 error *schema_create(struct backend *db);  /* an empty database */
 error *schema_migrate(struct backend *db); /* to STATE_SCHEMA_VERSION; newer is ERROR_STATE */
+
+/* The files' numbers are big-endian. */
+static inline uint32_t be32(const unsigned char *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
 
 enum wal_verdict { WAL_ABSENT, WAL_SOUND, WAL_DAMAGED };
 /* Reads a write-ahead log as SQLite would after a crash. DAMAGED: its header is not one, or committed transactions lie
@@ -86,11 +92,15 @@ request_fn exec_park, exec_retry, exec_drop;                                    
 request_fn exec_list, exec_load, exec_counts, exec_find_handled;                        /* sqlite_read.c */
 request_fn exec_uidvalidity, exec_rekey, exec_prune, exec_clock_back;                   /* sqlite_age.c */
 request_fn exec_outbox_due, exec_outbox_result, exec_outbox_replay, exec_outbox_list, exec_outbox_counts,
-    exec_outbox_next;                                         /* sqlite_outbox.c */
+    exec_outbox_next;                                              /* sqlite_outbox.c */
 request_fn exec_kv_get, exec_kv_set, exec_kv_delete, exec_kv_incr; /* sqlite_kv.c */
 
 /* --- what they share (sqlite_rows.c) ---------------------------------------------------------------------------- */
 
+/* Entries in one answer. */
+static inline size_t page_limit(size_t asked) {
+    return asked ? MIN(asked, (size_t)LIMIT_STATE_PAGE) : 100;
+}
 /* now + ms, at most a century off. */
 static inline int64_t time_after(int64_t now, uint64_t ms) {
     const uint64_t century = UINT64_C(100) * 366 * 24 * 60 * 60 * 1000;
@@ -99,6 +109,7 @@ static inline int64_t time_after(int64_t now, uint64_t ms) {
 }
 int64_t db_folder_find(struct backend *db, const char *account, const char *name); /* 0 = none */
 int64_t db_folder_make(struct backend *db, const char *account, const char *name);
+void db_cursor_write(struct backend *db, int64_t folder, const struct state_cursor *cursor);
 /* Fills out; `gone` if there is no such row, or no such step where seq is not 0. */
 void db_row_read(struct backend *db, int64_t row, uint32_t seq, struct state_row *out);
 /* After steps changed: the row is done, or its next delivery becomes due. Fills out as db_row_read does. */

@@ -1,8 +1,6 @@
 /* Messages read: lists, single rows, counts, the ledger. */
 #include "sqlite_priv.h"
 
-#include "base/limits.h"
-
 #define MESSAGE_COLUMNS                                                                                                \
     "m.id, m.account, f.name, m.uidvalidity, m.uid, m.event, m.stage, m.attempts, m.faults, m.own, m.waiting, "        \
     "m.rekey, m.identity, m.arrived_at, m.next_at, m.finished_at, m.error_code, m.error_text, m.error_rule, m.meta"
@@ -90,10 +88,6 @@ static char *list_sql(const struct state_filter *f, unsigned stages) {
     return g_string_free(sql, FALSE);
 }
 
-static size_t page(size_t limit) {
-    return limit ? MIN(limit, (size_t)LIMIT_STATE_PAGE) : 100;
-}
-
 static struct query list_query(struct backend *db, const struct state_filter *f) {
     unsigned stages = f->stages ? f->stages : STATE_IN_OPEN;
     g_autofree char *sql = list_sql(f, stages);
@@ -109,13 +103,13 @@ static struct query list_query(struct backend *db, const struct state_filter *f)
     if (f->after) {
         query_int(&q, f->after);
     }
-    query_int(&q, (int64_t)page(f->limit) + 1);
+    query_int(&q, (int64_t)page_limit(f->limit) + 1);
     return q;
 }
 
 error *exec_list(struct backend *db, struct request *r) {
     const struct state_filter *f = &r->in.list;
-    size_t limit = page(f->limit), n = 0, cap = 0;
+    size_t limit = page_limit(f->limit), n = 0, cap = 0;
     struct query q = list_query(db, f);
     struct state_message *v = NULL;
 

@@ -48,6 +48,18 @@ int64_t db_folder_make(struct backend *db, const char *account, const char *name
     return id;
 }
 
+void db_cursor_write(struct backend *db, int64_t folder, const struct state_cursor *cursor) {
+    struct query q =
+        db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ? WHERE id = ?");
+
+    query_int(&q, cursor->uidvalidity);
+    query_int(&q, cursor->last_uid);
+    query_int(&q, (int64_t)cursor->modseq);
+    query_int(&q, cursor->updated);
+    query_int(&q, folder);
+    query_run(&q);
+}
+
 struct state_row *db_rows_alloc(struct request *r, size_t n) {
     r->out.rows.v = arena_alloc(&r->arena, n, sizeof *r->out.rows.v);
     r->out.rows.dropped = arena_alloc(&r->arena, n, sizeof *r->out.rows.dropped);

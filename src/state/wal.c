@@ -16,10 +16,6 @@ struct wal {
     unsigned char frame[FRAME_HEADER + PAGE_MAX];
 };
 
-static uint32_t be32(const unsigned char *p) {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static uint32_t word(const struct wal *w, const unsigned char *p) {
     uint32_t n = be32(p);
 

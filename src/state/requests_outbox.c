@@ -20,14 +20,6 @@ static void deliver_next(const struct request *r) {
     r->done.next(r->user, r->err, r->err ? NULL : &r->out.next);
 }
 
-static void deliver_rows(const struct request *r) {
-    r->done.rows(r->user, r->err, r->out.rows.v, r->err ? 0 : r->out.rows.n);
-}
-
-static void deliver_plain(const struct request *r) {
-    r->done.plain(r->user, r->err);
-}
-
 static void deliver_value(const struct request *r) {
     r->done.kv(r->user, r->err, r->err ? NULL : r->out.kv.value, r->err ? 0 : r->out.kv.len);
 }
@@ -70,7 +62,7 @@ void state_outbox_result(state *st, const struct state_outbox_result *result, st
     r->in.result.id = arena_strdup(&r->arena, result->id);
     r->in.result.err = arena_error(&r->arena, result->err);
     r->done.rows = done;
-    r->deliver = done ? deliver_rows : NULL;
+    r->deliver = done ? state_deliver_rows : NULL;
     state_request_submit(st, r);
 }
 
@@ -79,7 +71,7 @@ void state_outbox_replay(state *st, const char *id, state_rows_fn done, void *us
 
     r->in.id = arena_strdup(&r->arena, id);
     r->done.rows = done;
-    r->deliver = done ? deliver_rows : NULL;
+    r->deliver = done ? state_deliver_rows : NULL;
     state_request_submit(st, r);
 }
 
@@ -125,7 +117,7 @@ void state_kv_set(state *st, const char *ns, const char *key, const void *value,
     r->in.kv.len = len;
     r->in.kv.ttl_ms = ttl_ms;
     r->done.plain = done;
-    r->deliver = done ? deliver_plain : NULL;
+    r->deliver = done ? state_deliver_plain : NULL;
     state_request_submit(st, r);
 }
 
@@ -133,7 +125,7 @@ void state_kv_delete(state *st, const char *ns, const char *key, state_done_fn d
     struct request *r = kv_request(st, REQUEST_KV_DELETE, ns, key, user);
 
     r->done.plain = done;
-    r->deliver = done ? deliver_plain : NULL;
+    r->deliver = done ? state_deliver_plain : NULL;
     state_request_submit(st, r);
 }
 
