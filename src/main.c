@@ -1,6 +1,6 @@
 #include "daemon/command.h"
 #include "evaluator/evaluator.h"
-#include "wire/board.h"
+#include "wire/nursery.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ int main(int argc, char **argv) {
         return help(stdout);
     }
     if (strcmp(argv[1], "evaluator") == 0) { /* how the pool starts its processes */
-        return evaluator_main(WIRE_FD, WIRE_BOARD_FD);
+        return evaluator_main(WIRE_FD, WIRE_NURSERY_FD);
     }
     return run_command(argc - 1, argv + 1);
 }

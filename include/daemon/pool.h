@@ -9,8 +9,9 @@
  * work when an evaluator died is told by its board (wire/board.h) and gets `died`; the other jobs it held begin again
  * from their EVAL on another one, without their owner noticing more than needs asked a second time.
  *
- * An evaluator is also replaced after many messages or when it has grown; one that dies while loading is started again
- * with a growing delay.
+ * An evaluator is also replaced after many messages or when it has grown. All of them are forked from one process that
+ * has read the config (wire/nursery.h): what happens to the file on disk changes nothing before pool_reload(). Only if
+ * that process dies (it sees no mail), the config is read again, and `loaded` or `refused` is called as after a reload.
  *
  * Everything happens on the loop's thread. No callback is made from inside pool_new, pool_submit, pool_scope, pool_answer,
  * pool_cancel or pool_reload; callbacks may call any of these, but not pool_free.
@@ -93,7 +94,7 @@ error *pool_scope(pool *p, wire_message *scope, pool_scope_fn fn, void *user, ui
 
 typedef struct pool_stats {
     unsigned ready;    /* evaluators at work or idle */
-    unsigned loading;
+    unsigned loading;  /* evaluators not ready yet, and a config that is being read */
     uint64_t deaths;   /* since the pool began */
     uint64_t finished; /* jobs that ended with plan or fail */
     size_t queued;     /* not handed to an evaluator yet */

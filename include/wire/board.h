@@ -13,7 +13,6 @@
 
 enum wire_phase {
     WIRE_PHASE_IDLE,    /* waits for frames, or reads and writes them */
-    WIRE_PHASE_LOAD,    /* reads the config */
     WIRE_PHASE_SCOPE,
     WIRE_PHASE_MESSAGE, /* reads the message: rule is -1 */
     WIRE_PHASE_RULE,
@@ -25,8 +24,5 @@ typedef struct wire_board {
     _Atomic int32_t rule; /* index in the config, -1 = none */
     _Atomic uint32_t phase;
 } wire_board;
-
-#define WIRE_FD 3       /* the evaluator's end of the socket pair */
-#define WIRE_BOARD_FD 4 /* the board's memory, sizeof(wire_board) */
 
 #endif

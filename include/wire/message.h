@@ -3,7 +3,11 @@
  *
  *   keeper                          evaluator
  *   LOAD {path}                ->
- *                              <-   CONFIG {everything, or the mistakes}; the evaluator is locked down from here on
+ *                              <-   CONFIG {everything, or the mistakes}
+ *
+ * and then with each process that is forked from that one (wire/nursery.h):
+ *
+ *                              <-   READY {}; the evaluator is locked down from here on
  *   SCOPE {account, folder}    ->                                           once for each watched folder
  *                              <-   SCOPE_REPLY {what to fetch at least}
  *   EVAL {job, message}        ->
@@ -42,6 +46,7 @@ enum wire_type {
     WIRE_FAIL,
     WIRE_CANCEL,
     WIRE_LOG,
+    WIRE_READY,
     WIRE_TYPES
 };
 
@@ -242,6 +247,10 @@ typedef struct wire_cancel {
     uint64_t job;
 } wire_cancel;
 
+typedef struct wire_ready {
+    uint32_t pid; /* the evaluator's own */
+} wire_ready;
+
 typedef struct wire_log {
     enum log_level level;
     uint64_t job; /* 0 = none */
@@ -264,6 +273,7 @@ typedef struct wire_message {
         wire_fail fail;
         wire_cancel cancel;
         wire_log log;
+        wire_ready ready;
     } u;
     struct wire_arena *arena;
 } wire_message;

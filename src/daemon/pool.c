@@ -8,30 +8,70 @@
 #define RESPAWN_MS 250
 #define RESPAWN_MAX_MS 60000
 
-/* --- generations -------------------------------------------------------------------------------------------------- */
+/* --- loading ------------------------------------------------------------------------------------------------------ */
 
-static struct generation *generation_new(const char *path) {
-    struct generation *g = g_new0(struct generation, 1);
-
-    g->refs = 1;
-    g->path = g_strdup(path);
-    return g;
+static void retire_workers(pool *p, const struct generation *g) {
+    for (guint i = 0; i < p->workers->len; i++) {
+        struct worker *w = p->workers->pdata[i];
+        if (w->generation == g && !w->dying) {
+            worker_retire(w);
+        }
+    }
 }
 
-struct generation *generation_ref(struct generation *g) {
-    g->refs++;
-    return g;
+static void drop_next(pool *p) {
+    generation_unref(g_steal_pointer(&p->next));
 }
 
-void generation_unref(struct generation *g) {
-    if (g && --g->refs == 0) {
-        g_free(g->path);
-        g_free(g);
+static error *begin_next(pool *p) {
+    drop_next(p);
+    return generation_new(p, &p->next);
+}
+
+void pool_respawn_later(pool *p) {
+    uint64_t delay = (uint64_t)RESPAWN_MS << MIN(p->failures, 10);
+
+    p->failures++;
+    loop_timer_start(p->respawn, MIN(delay, RESPAWN_MAX_MS));
+}
+
+/* Takes err over; NULL changes nothing. */
+static void failed_to_start(pool *p, error *err) {
+    if (err) {
+        log_error_value(&p->log, LOG_LEVEL_ERROR, err);
+        error_free(err);
+        pool_respawn_later(p);
+    }
+}
+
+void pool_fill(pool *p) {
+    error *err = NULL;
+    unsigned n = 0;
+
+    if (!p->current || p->current->dead || p->options.check_only || loop_timer_active(p->respawn)) {
+        return;
+    }
+    for (guint i = 0; i < p->workers->len; i++) {
+        n += worker_counts(p->workers->pdata[i]);
+    }
+    for (; n < p->options.size && !err; n++) {
+        err = worker_new(p);
+    }
+    failed_to_start(p, err);
+}
+
+static void on_respawn(void *user) {
+    pool *p = user;
+
+    if (p->current && p->current->dead && !p->next) {
+        failed_to_start(p, begin_next(p));
+    } else {
+        pool_fill(p);
     }
 }
 
 static wire_message *copy_message(const wire_message *message) {
-    GByteArray *bytes = g_byte_array_new();
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
     wire_decoder *decoder = wire_decoder_new();
     wire_message *copy = NULL;
     error *err = wire_encode(message, bytes);
@@ -42,134 +82,49 @@ static wire_message *copy_message(const wire_message *message) {
     }
     error_free(err);
     wire_decoder_free(decoder);
-    g_byte_array_free(bytes, TRUE);
     return copy;
 }
 
-/* --- loading ------------------------------------------------------------------------------------------------------ */
-
-static void end_workers(pool *p, const struct generation *g, void (*end)(struct worker *)) {
-    for (guint i = 0; i < p->workers->len; i++) {
-        struct worker *w = p->workers->pdata[i];
-        if (w->generation == g && !w->dying) {
-            end(w);
-        }
-    }
-}
-
-static void drop_next(pool *p) {
-    struct generation *g = p->next;
-
-    p->next = NULL;
-    if (g) {
-        end_workers(p, g, worker_end);
-        generation_unref(g);
-    }
-}
-
-static error *begin_next(pool *p) {
-    drop_next(p);
-    p->next = generation_new(p->path);
-    error *err = worker_spawn(p, p->next);
-    if (err) {
-        drop_next(p);
-    }
-    return err;
-}
-
-static void respawn_later(pool *p) {
-    uint64_t delay = (uint64_t)RESPAWN_MS << MIN(p->failures, 10);
-
-    p->failures++;
-    loop_timer_start(p->respawn, MIN(delay, RESPAWN_MAX_MS));
-}
-
-void pool_fill(pool *p) {
-    unsigned n = 0;
-
-    if (!p->current || p->options.check_only || loop_timer_active(p->respawn)) {
-        return;
-    }
-    for (guint i = 0; i < p->workers->len; i++) {
-        const struct worker *w = p->workers->pdata[i];
-        n += w->generation == p->current && !w->dying && w->state != WORKER_RETIRING;
-    }
-    for (; n < p->options.size; n++) {
-        error *err = worker_spawn(p, p->current);
-        if (err) {
-            log_error_value(&p->log, LOG_LEVEL_ERROR, err);
-            error_free(err);
-            respawn_later(p);
-            return;
-        }
-    }
-}
-
-static void on_respawn(void *user) {
-    pool_fill(user);
-}
-
-static void adopt(struct worker *w, wire_message *config) {
-    pool *p = w->p;
+static void adopt_next(pool *p, wire_message *config) {
     struct generation *old = p->current;
 
-    p->current = p->next;
-    p->next = NULL;
+    p->current = g_steal_pointer(&p->next);
+    p->current->config = copy_message(config);
     p->failures = 0;
     loop_timer_stop(p->respawn);
-    w->config = copy_message(config);
-    w->state = WORKER_READY;
     if (old) {
-        end_workers(p, old, worker_retire);
+        retire_workers(p, old);
         generation_unref(old);
     }
     pool_fill(p);
+    pool_kick(p);
     p->events.loaded(p->user, config);
 }
 
-/* A replacement, or one of the first evaluators after the very first. */
-static void join(struct worker *w, wire_message *config) {
-    pool *p = w->p;
+void pool_on_loaded(struct generation *g, wire_message *config) {
+    pool *p = g->p;
 
-    if (config->u.config.n_mistakes) {
-        log_warn(&p->log, "the config on disk has mistakes by now: an evaluator could not be started");
-        wire_message_free(config);
-        worker_end(w);
-        respawn_later(p);
-        return;
-    }
-    w->config = config;
-    w->state = WORKER_READY;
-    p->failures = 0;
-}
-
-void pool_on_config(struct worker *w, wire_message *config) {
-    pool *p = w->p;
-
-    pool_kick(p);
-    if (w->generation == p->current) {
-        join(w, config);
-    } else if (w->generation != p->next) {
-        worker_end(w);
+    if (g != p->next) {
         wire_message_free(config);
     } else if (config->u.config.n_mistakes) {
         drop_next(p);
         p->events.refused(p->user, config, NULL);
     } else {
-        adopt(w, config);
+        adopt_next(p, config);
     }
 }
 
-void pool_on_load_failed(struct worker *w, error *err) {
-    pool *p = w->p;
+void pool_on_nursery_lost(struct generation *g, error *err) {
+    pool *p = g->p;
 
-    if (w->generation == p->next) {
+    if (g == p->next) {
         drop_next(p);
         p->events.refused(p->user, NULL, err);
         return;
     }
-    if (w->generation == p->current) {
-        respawn_later(p);
+    if (g == p->current) {
+        log_error_value(&p->log, LOG_LEVEL_ERROR, err);
+        pool_respawn_later(p); /* the config is read again */
     }
     error_free(err);
 }
@@ -180,6 +135,22 @@ error *pool_reload(pool *p, const char *path) {
         p->path = g_strdup(path);
     }
     return begin_next(p);
+}
+
+void pool_log(pool *p, wire_message *m) {
+    const wire_log *l = &m->u.log;
+    const struct job *job = g_hash_table_lookup(p->jobs, &l->job);
+    log_ctx ctx = p->log;
+
+    ctx.group = "rules";
+    ctx.account = job ? job->account : NULL;
+    ctx.rule = l->rule;
+    if (l->place.file) {
+        log_write(&ctx, l->level, "%s:%u: %s", l->place.file, l->place.line, l->text);
+    } else {
+        log_write(&ctx, l->level, "%s", l->text);
+    }
+    wire_message_free(m);
 }
 
 /* --- the end of a turn -------------------------------------------------------------------------------------------- */
@@ -373,12 +344,13 @@ void pool_free(pool *p) {
 }
 
 pool_stats pool_get_stats(const pool *p) {
-    pool_stats s = {.deaths = p->deaths, .finished = p->finished, .queued = p->queued};
+    pool_stats s = {
+        .loading = p->next != NULL, .deaths = p->deaths, .finished = p->finished, .queued = p->queued};
 
     for (guint i = 0; i < p->workers->len; i++) {
         const struct worker *w = p->workers->pdata[i];
-        s.ready += w->state == WORKER_READY && !w->dying;
-        s.loading += w->state == WORKER_LOADING && !w->dying;
+        s.ready += worker_is_ready(w);
+        s.loading += worker_counts(w) && !w->pid;
         s.in_flight += w->jobs.length;
     }
     return s;

@@ -9,13 +9,13 @@ struct blame {
 
 static struct blame read_board(const struct worker *w) {
     struct blame blame = {0, NULL};
-    const wire_message *config = w->config;
+    const wire_message *config = w->generation->config;
     int32_t rule = atomic_load_explicit(&w->board->rule, memory_order_acquire);
 
     if (atomic_load_explicit(&w->board->phase, memory_order_acquire) != WIRE_PHASE_IDLE) {
         blame.job = atomic_load_explicit(&w->board->job, memory_order_relaxed);
     }
-    if (config && rule >= 0 && (size_t)rule < config->u.config.n_rules) {
+    if (rule >= 0 && (size_t)rule < config->u.config.n_rules) {
         blame.rule = &config->u.config.rules[rule];
     }
     return blame;
@@ -80,6 +80,7 @@ void death_bury(struct worker *w) {
     pool *p = w->p;
     struct blame blame = read_board(w);
     g_autofree char *reason = reason_of(w);
+    bool useless = !w->expected && !w->pid;
 
     g_ptr_array_remove(p->workers, w);
     if (p->reserved == w) {
@@ -90,11 +91,11 @@ void death_bury(struct worker *w) {
         log_death(w, &blame, reason);
     }
     settle_jobs(w, &blame, reason);
-    if (w->state == WORKER_LOADING && !w->expected) {
-        pool_on_load_failed(w, error_new(ERROR_DEADLINE, "reading the config: the evaluator %s", reason));
+    worker_free(w);
+    if (useless) {
+        pool_respawn_later(p);
     } else {
         pool_fill(p);
     }
     pool_kick(p);
-    worker_free(w);
 }

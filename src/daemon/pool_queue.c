@@ -63,7 +63,7 @@ void queue_remove(pool *p, struct job *job) {
 static bool can_take(const pool *p, const struct worker *w, const struct job *job) {
     size_t n = w->jobs.length;
 
-    if (w->state != WORKER_READY || w->dying || w->generation != p->current || w == p->reserved) {
+    if (!worker_is_ready(w) || w == p->reserved) {
         return false;
     }
     return n == 0 || (n - w->waiting < p->options.window && n < POOL_WAITING_MAX &&
@@ -89,7 +89,7 @@ static struct worker *reserve(pool *p) {
 
     for (guint i = 0; i < p->workers->len; i++) {
         struct worker *w = p->workers->pdata[i];
-        if (w->state == WORKER_READY && !w->dying && w->generation == p->current && (!best || w->jobs.length < best->jobs.length)) {
+        if (worker_is_ready(w) && (!best || w->jobs.length < best->jobs.length)) {
             best = w;
         }
     }

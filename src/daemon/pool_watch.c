@@ -11,33 +11,48 @@
 #define SERVED_CHECK 1000  /* and the size is looked at so often */
 
 /* CPU time is what counts: it stands still while the machine is suspended or busy with something else. */
-static uint64_t cpu_ns(const struct worker *w) {
+static uint64_t cpu_ns(pid_t pid, uint64_t otherwise) {
     struct timespec t;
     clockid_t clock;
 
-    if (clock_getcpuclockid(process_pid(w->process), &clock) != 0 || clock_gettime(clock, &t) != 0) {
-        return w->cpu_at_turn;
+    if (!pid || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0) {
+        return otherwise;
     }
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* NULL: in time. g_free. */
+static char *exceeded(uint64_t cpu, unsigned ticks, uint64_t deadline) {
+    uint64_t used = cpu / 1000000, wall = (uint64_t)ticks * POOL_TICK_MS;
+
+    if (used <= deadline && wall <= deadline * WALL_FACTOR + WALL_EXTRA_MS) {
+        return NULL;
+    }
+    return g_strdup_printf("exceeded %" G_GUINT64_FORMAT " ms", used > deadline ? deadline : wall);
 }
 
 static void check_turn(struct worker *w) {
     uint32_t phase = atomic_load_explicit(&w->board->phase, memory_order_acquire);
     uint64_t turn = atomic_load_explicit(&w->board->turn, memory_order_relaxed);
-    bool loading = w->state == WORKER_LOADING;
-    uint64_t deadline = loading ? LOAD_CPU_MS : w->config->u.config.limits.deadline;
+    uint64_t cpu = cpu_ns(w->pid, w->cpu_at_turn);
 
-    if ((phase == WIRE_PHASE_IDLE && !loading) || turn != w->turn) {
+    if (phase == WIRE_PHASE_IDLE || turn != w->turn) {
         w->turn = turn;
         w->ticks = 0;
-        w->cpu_at_turn = cpu_ns(w);
+        w->cpu_at_turn = cpu;
         return;
     }
-    w->ticks++;
-    uint64_t used = (cpu_ns(w) - w->cpu_at_turn) / 1000000;
-    uint64_t wall = (uint64_t)w->ticks * POOL_TICK_MS;
-    if (used > deadline || wall > deadline * WALL_FACTOR + WALL_EXTRA_MS) {
-        worker_kill(w, g_strdup_printf("exceeded %" G_GUINT64_FORMAT " ms", used > deadline ? deadline : wall));
+    char *reason = exceeded(cpu - w->cpu_at_turn, ++w->ticks, w->generation->config->u.config.limits.deadline);
+    if (reason) {
+        worker_kill(w, reason);
+    }
+}
+
+static void check_loading(struct generation *g) {
+    char *reason = exceeded(cpu_ns(process_pid(g->process), 0), ++g->ticks, LOAD_CPU_MS);
+
+    if (reason) {
+        generation_give_up(g, reason);
     }
 }
 
@@ -45,7 +60,7 @@ static uint64_t resident(const struct worker *w) {
     char path[64];
     unsigned long total = 0, pages = 0;
 
-    g_snprintf(path, sizeof path, "/proc/%d/statm", (int)process_pid(w->process));
+    g_snprintf(path, sizeof path, "/proc/%d/statm", (int)w->pid);
     FILE *f = fopen(path, "re");
     if (f) {
         if (fscanf(f, "%lu %lu", &total, &pages) != 2) {
@@ -61,13 +76,12 @@ static bool has_grown(struct worker *w) {
         return false;
     }
     w->served_checked = w->served;
-    return w->served > SERVED_MAX || resident(w) > w->config->u.config.limits.evaluator_memory / 2;
+    return w->served > SERVED_MAX || resident(w) > w->generation->config->u.config.limits.evaluator_memory / 2;
 }
 
 static bool all_ready(const pool *p) {
     for (guint i = 0; i < p->workers->len; i++) {
-        const struct worker *w = p->workers->pdata[i];
-        if (w->state != WORKER_READY || w->dying) {
+        if (!worker_is_ready(p->workers->pdata[i])) {
             return false;
         }
     }
@@ -82,17 +96,20 @@ void watch_start(pool *p) {
 
 void watch_on_tick(void *user) {
     pool *p = user;
-    bool busy = false;
+    bool busy = p->next != NULL;
 
+    if (p->next) {
+        check_loading(p->next);
+    }
     for (guint i = 0; i < p->workers->len; i++) {
         struct worker *w = p->workers->pdata[i];
         if (w->dying) {
             continue;
         }
-        busy |= w->state == WORKER_LOADING || w->jobs.length > w->waiting;
+        busy |= w->jobs.length > w->waiting;
         check_turn(w);
         /* One at a time, so that a pool whose evaluators grow alike always has some left. */
-        if (w->state == WORKER_READY && has_grown(w) && all_ready(p)) {
+        if (has_grown(w) && all_ready(p)) {
             log_info(&p->log, "an evaluator is replaced after %" G_GUINT64_FORMAT " messages", w->served);
             worker_retire(w);
             pool_fill(p);

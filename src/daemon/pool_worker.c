@@ -1,7 +1,6 @@
 #include "pool_priv.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,7 +36,7 @@ void worker_drop_job(struct job *job) {
     w->waiting -= job->waits;
     job->worker = NULL;
     job->waits = false;
-    if (w->state == WORKER_RETIRING && !w->dying && g_queue_is_empty(&w->jobs)) {
+    if (w->retiring && !w->dying && g_queue_is_empty(&w->jobs)) {
         worker_end(w);
     }
 }
@@ -67,22 +66,6 @@ void worker_flush(struct worker *w) {
 }
 
 /* --- frames ------------------------------------------------------------------------------------------------------- */
-
-static void on_log(struct worker *w, wire_message *m) {
-    const wire_log *l = &m->u.log;
-    const struct job *job = g_hash_table_lookup(w->p->jobs, &l->job);
-    log_ctx ctx = w->p->log;
-
-    ctx.group = "rules";
-    ctx.account = job ? job->account : NULL;
-    ctx.rule = l->rule;
-    if (l->place.file) {
-        log_write(&ctx, l->level, "%s:%u: %s", l->place.file, l->place.line, l->text);
-    } else {
-        log_write(&ctx, l->level, "%s", l->text);
-    }
-    wire_message_free(m);
-}
 
 static void broke_protocol(struct worker *w, const char *what) {
     w->garbled = true;
@@ -147,14 +130,14 @@ static void on_frame(struct worker *w, wire_message *m) {
         on_reply(w, m->u.scope_reply.job, m);
         break;
     case WIRE_LOG:
-        on_log(w, m);
+        pool_log(w->p, m);
         break;
-    case WIRE_CONFIG:
-        if (w->state == WORKER_LOADING && !w->dying) {
-            pool_on_config(w, m);
-            break;
-        }
-        G_GNUC_FALLTHROUGH;
+    case WIRE_READY:
+        w->pid = (pid_t)m->u.ready.pid;
+        w->p->failures = 0;
+        wire_message_free(m);
+        pool_kick(w->p);
+        break;
     default:
         broke_protocol(w, "a frame out of turn");
         wire_message_free(m);
@@ -182,10 +165,9 @@ static void on_data(void *user, const uint8_t *bytes, size_t len) {
 /* --- the process -------------------------------------------------------------------------------------------------- */
 
 /* Replies may still be in the socket when the exit status is known: both ends are waited for. */
-static void on_exit_status(void *user, int status, int signum) {
-    struct worker *w = user;
-
+void worker_on_exit(struct worker *w, int status, int signum) {
     w->exited = w->dying = true;
+    w->expected |= status == 0 && w->pid; /* it wished to start afresh */
     w->status = status;
     w->signum = signum;
     if (w->closed) {
@@ -212,7 +194,9 @@ void worker_kill(struct worker *w, char *reason) {
         w->reason = reason;
     }
     w->dying = true;
-    process_kill(w->process, SIGKILL);
+    if (!w->exited) {
+        generation_kill(w->generation, w->id);
+    }
 }
 
 void worker_end(struct worker *w) {
@@ -220,8 +204,16 @@ void worker_end(struct worker *w) {
     worker_kill(w, NULL);
 }
 
+bool worker_counts(const struct worker *w) {
+    return w->generation == w->p->current && !w->dying && !w->retiring;
+}
+
+bool worker_is_ready(const struct worker *w) {
+    return w->pid && worker_counts(w);
+}
+
 void worker_retire(struct worker *w) {
-    w->state = WORKER_RETIRING;
+    w->retiring = true;
     if (w->p->reserved == w) {
         w->p->reserved = NULL;
     }
@@ -249,95 +241,53 @@ static error *make_board(wire_board **board_out, int *fd_out) {
     return NULL;
 }
 
-/* What a process needs to read a config and dates; nothing that could be a secret. */
-static char **make_env(void) {
-    static const char *const names[] = {"LANG",         "LC_ALL",        "LC_CTYPE",     "TZ",  "HOME", "MAILRULED_LIBDIR",
-                                        "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", NULL};
-    char **env = g_new0(char *, G_N_ELEMENTS(names) + 2);
-    size_t n = 0;
-
-    for (size_t i = 0; names[i]; i++) {
-        const char *value = getenv(names[i]);
-        if (value) {
-            env[n++] = g_strdup_printf("%s=%s", names[i], value);
-        }
-    }
-    const char *library = getenv("MAILRULED_LIBRARY");
-    if (library) {
-        env[n++] = g_strdup_printf("MAILRULED_LIBRARY=%s", library);
-    }
-    return env;
-}
-
-static error *start(struct worker *w, int peer, int board_fd) {
-    const char *argv[] = {w->p->executable, "evaluator", NULL};
-    char **env = make_env();
-    process_options options = {
-        .argv = argv, .env = (const char *const *)env, .out = -1, .err = 2, .fds = {peer, board_fd}, .fd_count = 2};
-    error *err = process_spawn(w->p->options.loop, &options, on_exit_status, w, &w->process);
-
-    g_strfreev(env);
-    return error_prefix(err, "starting an evaluator");
-}
-
-static error *connect_worker(struct worker *w) {
+static error *begin(struct worker *w) {
     static const stream_events events = {.on_data = on_data, .on_closed = on_closed};
     int pair[2], board_fd;
-    error *err;
+    error *err = make_board(&w->board, &board_fd);
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-        return error_new(ERROR_IO, "evaluator socket: %s", g_strerror(errno));
-    }
-    err = make_board(&w->board, &board_fd);
     if (err) {
-        close(pair[0]);
-        close(pair[1]);
+        return err;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        err = error_new(ERROR_IO, "evaluator socket: %s", g_strerror(errno));
+        close(board_fd);
         return err;
     }
     err = stream_new(w->p->options.loop, pair[0], NULL, &events, w, &w->stream);
     if (!err) {
-        err = start(w, pair[1], board_fd);
+        err = generation_fork(w->generation, w->id, pair[1], board_fd);
     }
     close(pair[1]);
     close(board_fd);
     return err;
 }
 
-error *worker_spawn(pool *p, struct generation *g) {
+error *worker_new(pool *p) {
     struct worker *w = g_new0(struct worker, 1);
-    error *err;
 
     w->p = p;
-    w->generation = generation_ref(g);
+    w->id = ++p->last_id;
+    w->generation = generation_ref(p->current);
     w->in = wire_decoder_new();
     w->out = g_byte_array_new();
     g_queue_init(&w->jobs);
-    err = connect_worker(w);
-    if (!err) {
-        wire_message *load = wire_message_new(WIRE_LOAD);
-        load->u.load.version = WIRE_VERSION;
-        load->u.load.path = wire_str(load, g->path);
-        load->u.load.check_only = p->options.check_only;
-        err = worker_put(w, load, NULL);
-    }
+    error *err = begin(w);
     if (err) {
         worker_free(w);
         return err;
     }
     g_ptr_array_add(p->workers, w);
-    watch_start(p);
     return NULL;
 }
 
 void worker_free(struct worker *w) {
-    process_free(w->process);
     stream_free(w->stream);
     if (w->board) {
         munmap(w->board, sizeof *w->board);
     }
     wire_decoder_free(w->in);
     g_byte_array_free(w->out, TRUE);
-    wire_message_free(w->config);
     generation_unref(w->generation);
     g_free(w->reason);
     g_free(w);

@@ -2,214 +2,31 @@
 
 #include "lockdown_priv.h"
 #include "mail/runtime.h"
-#include "rules/rules.h"
+#include "serve_priv.h"
 #include "title_priv.h"
-#include "wire/board.h"
-#include "wire/frame.h"
+#include "wire/nursery.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define READ_SIZE (64 * 1024)
-#define WRITE_SIZE (256 * 1024) /* gathered replies are written from here on, whatever else there is to do */
-#define REPLY_DELAY_NS 1000000  /* and at the latest before a job that starts this long after them */
-#define TURN_LOGS 100           /* LOG frames of one turn; what a rule says beyond is dropped */
-
-struct job {
-    rules_job *run;
-    bool waits; /* for an ANSWER */
-};
-
-struct evaluator {
-    int fd;
-    wire_board *board; /* points to own_board where the keeper gave none */
-    wire_board own_board;
-    wire_decoder *in;
-    GByteArray *out;
-    uint64_t out_since; /* when the oldest byte of out was put there */
+struct nursery {
+    struct evaluator evaluator; /* holds the rules; becomes the forked process's own */
     mail_runtime *runtime;
-    struct rules_host host;
-    rules *rules;
-    GHashTable *jobs; /* &number -> struct job */
-    unsigned turn_logs;
-    bool loaded; /* LOAD has come; rules may still be NULL */
-    bool failed; /* the peer is gone or speaks nonsense */
+    int fd;          /* requests and notices */
+    int children;    /* signalfd */
+    uint64_t memory; /* of an evaluator, bytes */
+    GHashTable *ids; /* pid -> &id */
+    bool loaded;
+    bool is_child; /* forked: an evaluator from here on */
 };
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* --- replies ------------------------------------------------------------------------------------------------------ */
-
-static void flush(struct evaluator *e) {
-    size_t done = 0;
-
-    while (done < e->out->len && !e->failed) {
-        ssize_t n = write(e->fd, e->out->data + done, e->out->len - done);
-        if (n > 0) {
-            done += (size_t)n;
-        } else if (errno != EINTR) {
-            e->failed = true;
-        }
-    }
-    g_byte_array_set_size(e->out, 0);
-}
-
-/* Takes the message over. */
-static error *put(struct evaluator *e, wire_message *message) {
-    bool first = e->out->len == 0;
-    error *err = wire_encode(message, e->out);
-
-    wire_message_free(message);
-    if (first) {
-        e->out_since = now_ns();
-    }
-    if (e->out->len > WRITE_SIZE) {
-        flush(e);
-    }
-    return err;
-}
-
-static void put_log(struct evaluator *e, enum log_level level, const char *text) {
-    wire_message *m = wire_message_new(WIRE_LOG);
-
-    m->u.log.level = level;
-    m->u.log.text = wire_str(m, text);
-    error_free(put(e, m));
-}
-
-/* Takes err over; NULL changes nothing. */
-static void give_up(struct evaluator *e, error *err) {
-    if (err) {
-        put_log(e, LOG_LEVEL_ERROR, err->text);
-        error_free(err);
-        flush(e);
-        e->failed = true;
-    }
-}
-
-static void put_failure(struct evaluator *e, uint64_t job, const char *text) {
-    wire_message *m = wire_message_new(WIRE_FAIL);
-
-    m->u.fail.job = job;
-    m->u.fail.error.text = wire_str(m, text);
-    error_free(put(e, m));
-}
-
-/* --- what the rules call ------------------------------------------------------------------------------------------ */
-
-static void on_enter(void *user, uint64_t job, int rule) {
-    struct evaluator *e = user;
-
-    atomic_store_explicit(&e->board->rule, rule, memory_order_relaxed);
-    atomic_store_explicit(&e->board->phase, rule < 0 ? WIRE_PHASE_MESSAGE : WIRE_PHASE_RULE, memory_order_relaxed);
-}
-
-static void on_log(void *user, wire_message *log) {
-    struct evaluator *e = user;
-
-    if (e->turn_logs++ < TURN_LOGS) {
-        error_free(put(e, log));
-        return;
-    }
-    if (e->turn_logs == TURN_LOGS + 1) {
-        put_log(e, LOG_LEVEL_WARN, "a rule logs too much: the rest is dropped");
-    }
-    wire_message_free(log);
-}
-
-/* --- turns -------------------------------------------------------------------------------------------------------- */
-
-static void begin_turn(struct evaluator *e, uint64_t job, enum wire_phase phase) {
-    wire_board *b = e->board;
-
-    if (e->out->len && now_ns() - e->out_since > REPLY_DELAY_NS) {
-        flush(e);
-    }
-    e->turn_logs = 0;
-    atomic_store_explicit(&b->job, job, memory_order_relaxed);
-    atomic_store_explicit(&b->rule, -1, memory_order_relaxed);
-    atomic_store_explicit(&b->phase, phase, memory_order_relaxed);
-    atomic_fetch_add_explicit(&b->turn, 1, memory_order_release);
-}
-
-static void end_turn(struct evaluator *e) {
-    atomic_store_explicit(&e->board->phase, WIRE_PHASE_IDLE, memory_order_release);
-}
-
-static void free_job(void *data) {
-    struct job *job = data;
-
-    rules_job_free(job->run);
-    g_free(job);
-}
-
-static void run(struct evaluator *e, uint64_t number, struct job *job) {
-    wire_message *reply = rules_run(job->run);
-    bool over = reply->type != WIRE_NEED;
-
-    job->waits = !over;
-    error *err = put(e, reply);
-    if (err) {
-        put_failure(e, number, err->text);
-        error_free(err);
-        over = true;
-    }
-    if (over) {
-        g_hash_table_remove(e->jobs, &number);
-    }
-}
-
-static void on_eval(struct evaluator *e, wire_message *m) {
-    uint64_t number = m->u.eval.job;
-    struct job *job = g_new0(struct job, 1);
-
-    begin_turn(e, number, WIRE_PHASE_MESSAGE);
-    job->run = rules_begin(e->rules, m);
-    g_hash_table_replace(e->jobs, g_memdup2(&number, sizeof number), job);
-    run(e, number, job);
-    end_turn(e);
-}
-
-static void on_answer(struct evaluator *e, wire_message *m) {
-    uint64_t number = m->u.answer.job;
-    struct job *job = g_hash_table_lookup(e->jobs, &number);
-
-    if (!job || !job->waits) { /* cancelled meanwhile */
-        wire_message_free(m);
-        return;
-    }
-    begin_turn(e, number, WIRE_PHASE_MESSAGE);
-    rules_answer(job->run, m);
-    run(e, number, job);
-    end_turn(e);
-}
-
-static void on_cancel(struct evaluator *e, wire_message *m) {
-    begin_turn(e, m->u.cancel.job, WIRE_PHASE_MESSAGE);
-    g_hash_table_remove(e->jobs, &m->u.cancel.job);
-    end_turn(e);
-    wire_message_free(m);
-}
-
-static void on_scope(struct evaluator *e, wire_message *m) {
-    wire_message *reply = wire_message_new(WIRE_SCOPE_REPLY);
-
-    begin_turn(e, m->u.scope.job, WIRE_PHASE_SCOPE);
-    rules_scope(e->rules, &m->u.scope, reply);
-    reply->u.scope_reply.job = m->u.scope.job;
-    end_turn(e);
-    error_free(put(e, reply));
-    wire_message_free(m);
-}
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */
 
@@ -222,131 +39,207 @@ static void add_mistake(wire_message *config, const char *path, const char *text
     c->n_mistakes = 1;
 }
 
-static void on_load(struct evaluator *e, wire_message *m) {
+static void load(struct nursery *n, const wire_load *load) {
+    struct evaluator *e = &n->evaluator;
     wire_message *config = wire_message_new(WIRE_CONFIG);
-    const wire_load *load = &m->u.load;
-
-    begin_turn(e, 0, WIRE_PHASE_LOAD);
     error *err = rules_load(load->path, load->check_only, &e->host, config, &e->rules);
+
     if (err) {
         add_mistake(config, load->path, err->text);
         error_free(err);
     }
-    wire_message_free(m);
-    err = lockdown_final(config->u.config.limits.evaluator_memory);
-    end_turn(e);
-    if (err) {
-        wire_message_free(config);
-    } else {
-        err = put(e, config);
-    }
-    give_up(e, err);
+    n->loaded = true;
+    n->memory = config->u.config.limits.evaluator_memory;
+    serve_give_up(e, serve_put(e, config));
+    serve_flush(e);
 }
 
-/* --- the loop ----------------------------------------------------------------------------------------------------- */
+static void on_message(struct evaluator *e, wire_message *m) {
+    struct nursery *n = (struct nursery *)(void *)((char *)e - offsetof(struct nursery, evaluator));
 
-static void handle(struct evaluator *e, wire_message *m) {
-    static void (*const handlers[WIRE_TYPES])(struct evaluator *, wire_message *) = {
-        [WIRE_LOAD] = on_load,     [WIRE_SCOPE] = on_scope,   [WIRE_EVAL] = on_eval,
-        [WIRE_ANSWER] = on_answer, [WIRE_CANCEL] = on_cancel,
-    };
-    bool load = m->type == WIRE_LOAD;
-    bool expected = load ? !e->loaded && m->u.load.version == WIRE_VERSION : e->rules != NULL;
+    if (m->type == WIRE_LOAD && !n->loaded && m->u.load.version == WIRE_VERSION) {
+        load(n, &m->u.load);
+    } else {
+        serve_give_up(e, error_new(ERROR_PROTOCOL, "unexpected %s frame, or another version", wire_type_name(m->type)));
+    }
+    wire_message_free(m);
+}
 
-    if (!handlers[m->type] || !expected) {
-        give_up(e, error_new(ERROR_PROTOCOL, "unexpected %s frame, or another version", wire_type_name(m->type)));
-        wire_message_free(m);
+static void on_readable(struct nursery *n) {
+    char buffer[4096];
+    ssize_t len = read(n->evaluator.fd, buffer, sizeof buffer);
+
+    if (len > 0) {
+        serve_feed(&n->evaluator, buffer, (size_t)len, on_message);
+    } else if (len == 0 || errno != EINTR) {
+        n->evaluator.failed = true;
+    }
+}
+
+/* --- children ----------------------------------------------------------------------------------------------------- */
+
+static void notify_death(struct nursery *n, uint64_t id, int status, int signum) {
+    struct nursery_notice notice = {.event = NURSERY_DEAD, .id = id, .status = status, .signum = signum};
+
+    if (send(n->fd, &notice, sizeof notice, 0) != sizeof notice) {
+        n->evaluator.failed = true;
+    }
+}
+
+static error *become_evaluator(struct nursery *n, pid_t parent, int fd, int board_fd) {
+    struct evaluator *e = &n->evaluator;
+    sigset_t none;
+
+    n->is_child = true;
+    close(n->fd);
+    close(e->fd);
+    close(n->children);
+    serve_begin(e, fd);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    /* Not inherited; and the parent may have died before it was asked for. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
+        return error_new(ERROR_CANCELLED, "the nursery is gone");
+    }
+    wire_board *board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0);
+    close(board_fd);
+    if (board == MAP_FAILED) {
+        return error_new(ERROR_IO, "board: %s", g_strerror(errno));
+    }
+    e->board = board;
+    title_set("mailruled: evaluator");
+    return lockdown_final(n->memory);
+}
+
+static void tell_ready(struct evaluator *e) {
+    wire_message *m = wire_message_new(WIRE_READY);
+
+    m->u.ready.pid = (uint32_t)getpid();
+    serve_give_up(e, serve_put(e, m));
+    serve_flush(e);
+}
+
+static void fork_evaluator(struct nursery *n, uint64_t id, int fd, int board_fd) {
+    pid_t parent = getpid();
+    pid_t pid = n->evaluator.rules ? fork() : -1;
+
+    if (pid == 0) {
+        serve_give_up(&n->evaluator, become_evaluator(n, parent, fd, board_fd));
+        tell_ready(&n->evaluator);
         return;
     }
-    e->loaded = true;
-    handlers[m->type](e, m);
+    close(fd);
+    close(board_fd);
+    if (pid > 0) {
+        g_hash_table_insert(n->ids, GINT_TO_POINTER(pid), g_memdup2(&id, sizeof id));
+    } else {
+        notify_death(n, id, 1, 0);
+    }
 }
 
-static void handle_all(struct evaluator *e) {
-    enum wire_result result = WIRE_HAVE;
+static void kill_evaluator(struct nursery *n, uint64_t id) {
+    GHashTableIter iter;
+    gpointer pid, known;
 
-    while (!e->failed && result == WIRE_HAVE) {
-        wire_message *m = NULL;
-        error *err = NULL;
-        result = wire_decoder_next(e->in, &m, &err);
-        if (result == WIRE_HAVE) {
-            handle(e, m);
-        } else if (result == WIRE_BAD) {
-            give_up(e, err);
+    g_hash_table_iter_init(&iter, n->ids);
+    while (g_hash_table_iter_next(&iter, &pid, &known)) {
+        if (*(uint64_t *)known == id) {
+            kill(GPOINTER_TO_INT(pid), SIGKILL);
         }
     }
 }
 
-/* The keeper starts another where one ends; nothing is lost while no message is at work. */
-static bool is_worn(struct evaluator *e) {
-    if (!e->rules || g_hash_table_size(e->jobs) > 0 || !rules_is_worn(e->rules)) {
-        return false;
+static void on_request(struct nursery *n) {
+    struct nursery_request request;
+    union {
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec part = {&request, sizeof request};
+    struct msghdr header = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t len = recvmsg(n->fd, &header, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *c = len == sizeof request ? CMSG_FIRSTHDR(&header) : NULL;
+    int fds[2];
+
+    if (len != sizeof request) {
+        n->evaluator.failed = len >= 0 || errno != EINTR;
+    } else if (request.op == NURSERY_KILL) {
+        kill_evaluator(n, request.id);
+    } else if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fds)) {
+        memcpy(fds, CMSG_DATA(c), sizeof fds);
+        fork_evaluator(n, request.id, fds[0], fds[1]);
     }
-    put_log(e, LOG_LEVEL_NOTICE, "rules keep too much in variables: the evaluator starts afresh");
-    return true;
 }
 
-static void serve(struct evaluator *e) {
-    g_autofree uint8_t *buffer = g_malloc(READ_SIZE);
-    struct pollfd p = {.fd = e->fd, .events = POLLIN};
+static void on_children(struct nursery *n) {
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
 
-    while (!e->failed) {
-        if (e->out->len && poll(&p, 1, 0) == 0) {
-            bool worn = is_worn(e);
-            flush(e);
-            if (worn) {
-                return;
-            }
+    if (read(n->children, &info, sizeof info) < 0 && errno != EAGAIN) {
+        return;
+    }
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        const uint64_t *id = g_hash_table_lookup(n->ids, GINT_TO_POINTER(pid));
+        if (id) {
+            notify_death(n, *id, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+            g_hash_table_remove(n->ids, GINT_TO_POINTER(pid));
         }
-        ssize_t n = read(e->fd, buffer, READ_SIZE);
-        if (n == 0) {
+    }
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+static void nurse(struct nursery *n) {
+    struct pollfd p[] = {
+        {.fd = n->evaluator.fd, .events = POLLIN}, {.fd = n->fd, .events = POLLIN}, {.fd = n->children, .events = POLLIN}};
+    void (*const handlers[])(struct nursery *) = {on_readable, on_request, on_children};
+
+    while (!n->evaluator.failed && !n->is_child) {
+        if (poll(p, G_N_ELEMENTS(p), -1) < 0 && errno != EINTR) {
             return;
         }
-        if (n > 0) {
-            wire_decoder_feed(e->in, buffer, (size_t)n);
-            handle_all(e);
-        } else if (errno != EINTR) {
-            e->failed = true;
+        for (size_t i = 0; i < G_N_ELEMENTS(p) && !n->evaluator.failed && !n->is_child; i++) {
+            if (p[i].revents) {
+                handlers[i](n);
+            }
         }
     }
 }
 
-static error *init(struct evaluator *e, int fd, int board_fd) {
-    e->fd = fd;
-    e->board = &e->own_board;
-    e->in = wire_decoder_new();
-    e->out = g_byte_array_new();
-    e->jobs = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_job);
-    e->host = (struct rules_host){e, on_enter, on_log};
-    if (board_fd >= 0) {
-        void *page = mmap(NULL, sizeof *e->board, PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0);
-        if (page == MAP_FAILED) {
-            return error_new(ERROR_IO, "board: %s", g_strerror(errno));
-        }
-        e->board = page;
-        close(board_fd);
+static error *init(struct nursery *n, int fd, int nursery_fd) {
+    sigset_t child;
+
+    serve_init(&n->evaluator, fd);
+    n->fd = nursery_fd;
+    n->ids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    n->children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (n->children < 0) {
+        return error_new(ERROR_IO, "signalfd: %s", g_strerror(errno));
     }
     error *err = lockdown_early();
     if (!err) {
-        e->runtime = mail_runtime_new();
+        n->runtime = mail_runtime_new();
     }
     return err;
 }
 
-static void release(struct evaluator *e) {
-    g_hash_table_destroy(e->jobs);
-    rules_free(e->rules);
-    mail_runtime_free(e->runtime);
-    g_byte_array_free(e->out, TRUE);
-    wire_decoder_free(e->in);
-}
+int evaluator_main(int fd, int nursery_fd) {
+    struct nursery n = {0};
 
-int evaluator_main(int fd, int board_fd) {
-    struct evaluator e = {0};
-
-    title_set("mailruled: evaluator");
-    give_up(&e, init(&e, fd, board_fd));
-    serve(&e);
-    release(&e);
-    return e.failed;
+    title_set("mailruled: nursery");
+    serve_give_up(&n.evaluator, init(&n, fd, nursery_fd));
+    nurse(&n);
+    if (n.is_child) {
+        serve_jobs(&n.evaluator);
+    }
+    g_hash_table_destroy(n.ids);
+    serve_release(&n.evaluator);
+    rules_free(n.evaluator.rules);
+    mail_runtime_free(n.runtime);
+    return n.evaluator.failed;
 }

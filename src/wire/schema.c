@@ -299,11 +299,13 @@ static const struct wire_field log_fields[] = {
     MUST_STR(wire_log, text),
 };
 
+static const struct wire_field ready_fields[] = {MUST_U32(wire_ready, pid)};
+
 const struct wire_table wire_schema[WIRE_TYPES] = {
     [WIRE_LOAD] = TABLE(wire_load, load),       [WIRE_CONFIG] = TABLE(wire_config, config),
     [WIRE_SCOPE] = TABLE(wire_scope, scope),    [WIRE_SCOPE_REPLY] = TABLE(wire_scope_reply, scope_reply),
     [WIRE_EVAL] = TABLE(wire_eval, eval),       [WIRE_NEED] = TABLE(wire_need, need),
     [WIRE_ANSWER] = TABLE(wire_answer, answer), [WIRE_PLAN] = TABLE(wire_plan, plan),
     [WIRE_FAIL] = TABLE(wire_fail, fail),       [WIRE_CANCEL] = TABLE(wire_cancel, cancel),
-    [WIRE_LOG] = TABLE(wire_log, log),
+    [WIRE_LOG] = TABLE(wire_log, log),          [WIRE_READY] = TABLE(wire_ready, ready),
 };

@@ -1,19 +1,25 @@
 /*
- * The pool against evaluators that misbehave on purpose. This program is its own evaluator: started with the argument
- * "evaluator" it speaks the wire protocol, and does with each message what the message's folder says. The config is a
- * file of words that this evaluator understands: rule names, "mistake", "dies", "spins".
+ * The pool against evaluators that misbehave on purpose. This program is its own nursery: started with the argument
+ * "evaluator" it reads the config, forks, and does with each message what the message's folder says. The config is a
+ * file of words: the names of rules, or "mistake", "dies" (while reading), "unfit" (evaluators are never ready).
  */
 #include "daemon/pool.h"
 #include "tests/unit/unit.h"
 #include "wire/board.h"
 #include "wire/frame.h"
+#include "wire/nursery.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define DEADLINE_MS 100
@@ -23,12 +29,17 @@
 struct fake {
     wire_board *board;
     char *config;
+    uint64_t ids[100]; /* of children, by order of birth */
+    pid_t pids[100];
+    unsigned n;
 };
+
+static int wire_fd = WIRE_FD;
 
 static void send_message(wire_message *m) {
     GByteArray *out = g_byte_array_new();
 
-    if (wire_encode(m, out) || write(WIRE_FD, out->data, out->len) != (ssize_t)out->len) {
+    if (wire_encode(m, out) || write(wire_fd, out->data, out->len) != (ssize_t)out->len) {
         _exit(9);
     }
     g_byte_array_free(out, TRUE);
@@ -44,7 +55,6 @@ static void fake_load(struct fake *f, const wire_load *load) {
     wire_message *m = wire_message_new(WIRE_CONFIG);
     wire_config *c = &m->u.config;
 
-    f->board->phase = WIRE_PHASE_LOAD;
     if (!g_file_get_contents(load->path, &f->config, NULL, NULL) || strcmp(f->config, "dies") == 0) {
         abort();
     }
@@ -63,7 +73,6 @@ static void fake_load(struct fake *f, const wire_load *load) {
         c->n_mistakes = 1;
     }
     send_message(m);
-    f->board->phase = WIRE_PHASE_IDLE;
 }
 
 static char *own_pid(wire_message *m) {
@@ -116,8 +125,11 @@ static void fake_eval(struct fake *f, const wire_eval *e) {
         send_fail(e->job);
     } else if (strcmp(e->folder, "garbage") == 0) {
         f->board->phase = WIRE_PHASE_IDLE;
-        (void)!write(WIRE_FD, "\0\0\0\1\xc1", 5);
+        (void)!write(wire_fd, "\0\0\0\1\xc1", 5);
         pause();
+    } else if (strcmp(e->folder, "nursery") == 0) {
+        kill(getppid(), SIGKILL);
+        _exit(4);
     } else if (strcmp(e->folder, "vanish") == 0) {
         f->board->phase = WIRE_PHASE_IDLE;
         _exit(3);
@@ -135,27 +147,131 @@ static void fake_scope(const wire_scope *s) {
     send_message(m);
 }
 
-static int fake_main(void) {
-    struct fake f = {mmap(NULL, sizeof(wire_board), PROT_READ | PROT_WRITE, MAP_SHARED, WIRE_BOARD_FD, 0), NULL};
+static int fake_evaluator(struct fake *f, int fd, int board_fd) {
     wire_decoder *in = wire_decoder_new();
     char buffer[4096];
     wire_message *m;
     error *err;
     ssize_t n;
 
-    while ((n = read(WIRE_FD, buffer, sizeof buffer)) > 0) {
+    wire_fd = fd;
+    if (strcmp(f->config, "unfit") == 0) {
+        return 1;
+    }
+    m = wire_message_new(WIRE_READY);
+    m->u.ready.pid = (uint32_t)getpid();
+    send_message(m);
+    f->board = mmap(NULL, sizeof(wire_board), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0);
+    while ((n = read(wire_fd, buffer, sizeof buffer)) > 0) {
         wire_decoder_feed(in, buffer, (size_t)n);
         while (wire_decoder_next(in, &m, &err) == WIRE_HAVE) {
-            if (m->type == WIRE_LOAD) {
-                fake_load(&f, &m->u.load);
-            } else if (m->type == WIRE_EVAL) {
-                fake_eval(&f, &m->u.eval);
+            if (m->type == WIRE_EVAL) {
+                fake_eval(f, &m->u.eval);
             } else if (m->type == WIRE_ANSWER) {
-                send_plan(&f, m->u.answer.job, m->u.answer.data);
+                send_plan(f, m->u.answer.job, m->u.answer.data);
             } else if (m->type == WIRE_SCOPE) {
                 fake_scope(&m->u.scope);
             }
             wire_message_free(m);
+        }
+    }
+    return 0;
+}
+
+static void notify_death(uint64_t id, int status) {
+    struct nursery_notice notice = {.event = NURSERY_DEAD, .id = id};
+
+    notice.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    notice.signum = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (send(WIRE_NURSERY_FD, &notice, sizeof notice, 0) < 0) {
+        _exit(8);
+    }
+}
+
+static void fake_request(struct fake *f) {
+    struct nursery_request request;
+    char control[CMSG_SPACE(2 * sizeof(int))];
+    struct iovec part = {&request, sizeof request};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    int fds[2];
+
+    if (recvmsg(WIRE_NURSERY_FD, &header, 0) != sizeof request) {
+        _exit(0);
+    }
+    if (request.op == NURSERY_KILL) {
+        for (unsigned i = 0; i < f->n; i++) {
+            if (f->ids[i] == request.id && f->pids[i]) {
+                kill(f->pids[i], SIGKILL);
+            }
+        }
+        return;
+    }
+    memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&header)), sizeof fds);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(WIRE_FD);
+        close(WIRE_NURSERY_FD);
+        _exit(fake_evaluator(f, fds[0], fds[1]));
+    }
+    close(fds[0]);
+    close(fds[1]);
+    f->ids[f->n] = request.id;
+    f->pids[f->n++] = pid;
+}
+
+static void fake_reap(struct fake *f, int signals) {
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
+
+    (void)!read(signals, &info, sizeof info);
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (unsigned i = 0; i < f->n; i++) {
+            if (f->pids[i] == pid) {
+                f->pids[i] = 0;
+                notify_death(f->ids[i], status);
+            }
+        }
+    }
+}
+
+static void fake_read_load(struct fake *f, wire_decoder *in) {
+    char buffer[4096];
+    wire_message *m;
+    error *err;
+    ssize_t n = read(WIRE_FD, buffer, sizeof buffer);
+
+    if (n <= 0) {
+        _exit(0);
+    }
+    wire_decoder_feed(in, buffer, (size_t)n);
+    if (wire_decoder_next(in, &m, &err) == WIRE_HAVE) {
+        fake_load(f, &m->u.load);
+        wire_message_free(m);
+    }
+}
+
+static int fake_nursery(void) {
+    struct fake f = {0};
+    wire_decoder *in = wire_decoder_new();
+    sigset_t child;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    struct pollfd p[] = {{.fd = WIRE_FD, .events = POLLIN},
+                         {.fd = WIRE_NURSERY_FD, .events = POLLIN},
+                         {.fd = signalfd(-1, &child, SFD_NONBLOCK), .events = POLLIN}};
+    while (poll(p, 3, -1) > 0) {
+        if (p[0].revents) {
+            fake_read_load(&f, in);
+        }
+        if (p[1].revents) {
+            fake_request(&f);
+        }
+        if (p[2].revents) {
+            fake_reap(&f, p[2].fd);
         }
     }
     return 0;
@@ -581,23 +697,57 @@ static void fault_58_a_reload_of_a_broken_config_keeps_the_old_rules(void **stat
     end(&f);
 }
 
-static void a_replacement_that_cannot_load_is_tried_again(void **state) {
+static void a_replacement_has_the_rules_in_use_whatever_became_of_the_file(void **state) {
     struct fixture f;
     struct message crash, msg;
 
     (void)state;
-    begin(&f, "a b", 1, 0);
+    begin(&f, "old b", 1, 0);
     turn_until(&f, &f.loaded, 1);
     write_config(&f, "dies");
     submit(&f, &crash, "a", "crash", 1);
     turn_until(&f, &crash.deaths, 1);
     submit(&f, &msg, "a", "plan", 1);
-    while (pool_get_stats(f.pool).deaths < 2) {
+    turn_until(&f, &msg.plans, 1);
+    assert_string_equal(msg.config, "old b");
+    assert_int_equal(f.loaded, 1);
+    end(&f);
+}
+
+static void evaluators_that_are_never_ready_cost_no_message(void **state) {
+    struct fixture f;
+    struct message msg;
+
+    (void)state;
+    begin(&f, "unfit", 1, 0);
+    submit(&f, &msg, "a", "plan", 1);
+    while (pool_get_stats(f.pool).deaths < 3) {
         assert_true(loop_turn(f.loop, true));
     }
-    write_config(&f, "a b");
+    assert_int_equal(msg.deaths, 0);
+    write_config(&f, "fit");
+    assert_null(pool_reload(f.pool, NULL));
     turn_until(&f, &msg.plans, 1);
-    assert_int_equal(f.refused, 0);
+    end(&f);
+}
+
+static void when_the_nursery_dies_the_config_is_read_again(void **state) {
+    struct fixture f;
+    struct message waiting, queued, killer;
+
+    (void)state;
+    begin(&f, "a b", 2, 0);
+    submit(&f, &waiting, "a", "need", 1);
+    turn_until(&f, &waiting.needs, 1);
+    write_config(&f, "new b");
+    submit(&f, &killer, "a", "nursery", 1);
+    turn_until(&f, &f.loaded, 2);
+    submit(&f, &queued, "a", "need", 1);
+    turn_until(&f, &queued.needs, 1);
+    turn_until(&f, &waiting.needs, 2);
+    answer(&f, &queued, "x");
+    turn_until(&f, &queued.plans, 1);
+    assert_string_equal(queued.config, "new b");
     end(&f);
 }
 
@@ -677,14 +827,16 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_config_that_kills_its_reader_is_refused),
         cmocka_unit_test(fault_58_a_reload_lets_jobs_at_work_end_with_the_old_rules),
         cmocka_unit_test(fault_58_a_reload_of_a_broken_config_keeps_the_old_rules),
-        cmocka_unit_test(a_replacement_that_cannot_load_is_tried_again),
+        cmocka_unit_test(a_replacement_has_the_rules_in_use_whatever_became_of_the_file),
+        cmocka_unit_test(evaluators_that_are_never_ready_cost_no_message),
+        cmocka_unit_test(when_the_nursery_dies_the_config_is_read_again),
         cmocka_unit_test(callbacks_may_submit_and_cancel),
         cmocka_unit_test(large_messages_pass),
         cmocka_unit_test(a_pool_with_jobs_in_every_state_can_be_freed),
     };
 
     if (argc > 1 && strcmp(argv[1], "evaluator") == 0) {
-        return fake_main();
+        return fake_nursery();
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

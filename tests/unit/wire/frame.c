@@ -270,6 +270,7 @@ static void the_schema_covers_every_byte_of_every_message(void **state) {
     COVERED(WIRE_FAIL, fail);
     COVERED(WIRE_CANCEL, cancel);
     COVERED(WIRE_LOG, log);
+    COVERED(WIRE_READY, ready);
 }
 
 static const struct wire_table *table_of(enum wire_type type, const char *key) {
