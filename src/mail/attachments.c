@@ -67,6 +67,7 @@ static void set_size(const struct part *part, mail_attachment *out) {
 
     if (part->has_body && !part->truncated) {
         out->size = body_decoded_size(part->pub.encoding, part->body, part->body_len);
+        out->size_estimated = strstr(part->pub.encoding, "uu") != NULL;
     } else if (strcmp(part->pub.encoding, "base64") == 0) {
         lines = size / 78;
         out->size = (size - 2 * lines) / 4 * 3;

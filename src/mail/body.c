@@ -36,6 +36,18 @@ static void decode_step(GMimeEncoding *state, const char *in, size_t len, GByteA
     g_byte_array_set_size(out, before + (guint)got);
 }
 
+/* Behind the line "begin 644 name"; the decoder wants it gone. */
+static size_t uuencode_start(const char *in, size_t len) {
+    const char *end = in + len;
+
+    for (const char *line = in; line < end; line = line_next(line, end)) {
+        if (end - line > 6 && memcmp(line, "begin ", 6) == 0) {
+            return (size_t)(line_next(line, end) - in);
+        }
+    }
+    return 0;
+}
+
 bool body_decode(const char *encoding, const char *in, size_t len, uint64_t limit, GByteArray *out) {
     enum { CHUNK = 64 * 1024 };
     GMimeContentEncoding kind = encoding_of(encoding);
@@ -46,6 +58,9 @@ bool body_decode(const char *encoding, const char *in, size_t len, uint64_t limi
         done = MIN(len, limit);
         g_byte_array_append(out, (const guint8 *)in, (guint)done);
         return done == len;
+    }
+    if (kind == GMIME_CONTENT_ENCODING_UUENCODE) {
+        done = uuencode_start(in, len);
     }
     g_mime_encoding_init_decode(&state, kind);
     while (done < len && out->len < limit) {

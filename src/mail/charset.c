@@ -14,7 +14,7 @@ const char *const charset_common[] = {
     "WINDOWS-1256", "WINDOWS-1257", "WINDOWS-1258", "WINDOWS-874",  "TIS-620",      "KOI8-R",       "KOI8-U",
     "KOI8-T",       "IBM437",       "IBM850",       "IBM852",       "IBM855",       "IBM857",       "IBM860",
     "IBM862",       "IBM863",       "IBM864",       "IBM865",       "IBM866",       "IBM869",       "IBM1047",
-    "IBM037",       "MACINTOSH",    "MAC-CYRILLIC", "GB2312",       "GBK",          "GB18030",      "HZ",
+    "IBM037",       "MACINTOSH",    "MAC-CYRILLIC", "GB2312",       "GBK",          "GB18030",
     "BIG5",         "BIG5-HKSCS",   "CP950",        "EUC-TW",       "SHIFT_JIS",    "CP932",        "EUC-JP",
     "EUC-JISX0213", "ISO-2022-JP",  "ISO-2022-JP-2", "ISO-2022-JP-3", "EUC-KR",     "CP949",        "ISO-2022-KR",
     "ISO-2022-CN",  "JOHAB",        "VISCII",       "TCVN",         "ARMSCII-8",    "GEORGIAN-PS",  "PT154",
@@ -24,7 +24,7 @@ const char *const charset_common[] = {
 /* What mail says and what it means: supersets that senders use under the smaller name, and names iconv lacks. */
 static const char *const meant[][2] = {
     {"gb2312", "GB18030"},           {"gbk", "GB18030"},          {"x-gbk", "GB18030"},     {"cp936", "GB18030"},
-    {"euc-cn", "GB18030"},           {"hz-gb-2312", "HZ"},        {"shift_jis", "CP932"},   {"shift-jis", "CP932"},
+    {"euc-cn", "GB18030"},           {"shift_jis", "CP932"},   {"shift-jis", "CP932"},
     {"sjis", "CP932"},               {"x-sjis", "CP932"},         {"windows-31j", "CP932"}, {"big5", "BIG5-HKSCS"},
     {"ks_c_5601-1987", "CP949"},     {"ks_c_5601", "CP949"},      {"euc-kr", "CP949"},      {"x-euc-jp", "EUC-JP"},
     {"x-windows-949", "CP949"},      {"x-mac-roman", "MACINTOSH"}, {"iso-8859-8-i", "ISO-8859-8"},

@@ -216,7 +216,7 @@ void mail_view_set_header(mail_view *view, const char *bytes, size_t len) {
 
 void mail_view_set_raw(mail_view *view, GBytes *raw, bool truncated) {
     gsize len;
-    const char *bytes = g_bytes_get_data(raw, &len);
+    const char *data = g_bytes_get_data(raw, &len), *bytes = data ? data : "";
 
     g_ptr_array_add(view->kept, g_bytes_ref(raw));
     view->raw = raw;

@@ -349,6 +349,7 @@ void reply_extract(const char *text, size_t len, GString *out) {
     GArray *list = g_array_new(FALSE, FALSE, sizeof(struct line));
     const char *end = text + len;
 
+    g_string_truncate(out, 0);
     while (text < end) {
         const char *lf = memchr(text, '\n', (size_t)(end - text));
         struct line line = read_line(text, lf ? lf : end);
@@ -358,5 +359,6 @@ void reply_extract(const char *text, size_t len, GString *out) {
     struct lines lines = {(struct line *)(void *)list->data, list->len};
     struct result result = {.out = out};
     extract(&lines, &result);
+    g_string_truncate(out, MIN(out->len, len)); /* the last line may have had no end */
     g_array_free(list, TRUE);
 }

@@ -46,7 +46,6 @@ void mail_runtime_free(mail_runtime *runtime) {
     for (guint i = 0; i < runtime->descriptors->len; i++) {
         iconv_close(g_array_index(runtime->descriptors, iconv_t, i));
     }
-    g_array_free(runtime->descriptors, TRUE);
-    g_mime_shutdown();
+    g_array_free(runtime->descriptors, TRUE); /* GMime stays: it cannot be started twice */
     g_free(runtime);
 }

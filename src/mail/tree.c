@@ -167,6 +167,7 @@ void mail_view_set_part(mail_view *view, const char *section, const char *mime_h
                         GBytes *body, bool truncated) {
     for (size_t i = 0; i < view->tree.count && !view->raw; i++) {
         struct part *part = &view->tree.parts[i];
+        const char *data = NULL;
         gsize len = 0;
 
         if (strcmp(part->pub.section, section) != 0) {
@@ -175,11 +176,11 @@ void mail_view_set_part(mail_view *view, const char *section, const char *mime_h
         if (mime_header && !part_is_container(part)) {
             part_read_header(view, part, mime_header, mime_header_len, false);
         }
-        part->body = "";
         if (body) {
             g_ptr_array_add(view->kept, g_bytes_ref(body));
-            part->body = g_bytes_get_data(body, &len);
+            data = g_bytes_get_data(body, &len);
         }
+        part->body = data ? data : "";
         part->body_len = len;
         part->has_body = true;
         part->truncated = truncated;
