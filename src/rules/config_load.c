@@ -78,6 +78,45 @@ static void check_reachable(struct loader *loader) {
     }
 }
 
+/* Could a folder of that name be watched by this account? Special use and globs may stand for any. */
+static bool may_watch(const wire_account *account, const char *name) {
+    for (size_t i = 0; i < account->watch.n; i++) {
+        const char *w = account->watch.v[i];
+        if (*w == '\\' || match_is_glob(w) || strchr(w, '%') || g_ascii_strcasecmp(w, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_watched(const struct loader *loader, const wire_rule *rule, const char *name) {
+    for (unsigned i = 0; i < loader->accounts->len; i++) {
+        const wire_account *account = &g_array_index(loader->accounts, wire_account, i);
+        bool wanted = rule->accounts.n == 0;
+        for (size_t k = 0; k < rule->accounts.n; k++) {
+            wanted |= strcmp(rule->accounts.v[k], account->name) == 0;
+        }
+        if (wanted && may_watch(account, name)) {
+            return true;
+        }
+    }
+    return loader->accounts->len == 0;
+}
+
+static void check_watched(struct loader *loader) {
+    for (unsigned i = 0; i < loader->wire_rules->len; i++) {
+        const wire_rule *rule = &g_array_index(loader->wire_rules, wire_rule, i);
+        for (size_t k = 0; k < rule->folders.n; k++) {
+            const char *name = rule->folders.v[k];
+            bool plain = *name != '\\' && !match_is_glob(name) && !strchr(name, '%');
+            if (plain && !is_watched(loader, rule, name)) {
+                wire_place place = loader_key_place(loader, &rule->place, "folder");
+                loader_mistake(loader, &place, "rule \"%s\": no account watches the folder \"%s\"", rule->name, name);
+            }
+        }
+    }
+}
+
 static void check_whole(struct loader *loader) {
     loader_check_pending(loader);
     if (loader->aborted) {
@@ -91,6 +130,7 @@ static void check_whole(struct loader *loader) {
     }
     if (loader->check_only && loader->mistakes->len == 0) {
         check_reachable(loader);
+        check_watched(loader);
     }
 }
 
@@ -191,7 +231,7 @@ static void loader_init(struct loader *loader, rules *set, wire_message *out, co
     loader->mistakes = g_array_new(FALSE, TRUE, sizeof(wire_mistake));
     loader->pending = g_ptr_array_new();
     loader->rule_names = g_hash_table_new(g_str_hash, g_str_equal);
-    loader->sources = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    loader->sources = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, config_source_free);
     loader->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 

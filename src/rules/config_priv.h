@@ -41,7 +41,7 @@ struct loader {
     GArray *mistakes;  /* wire_mistake */
     GHashTable *rule_names; /* name -> wire_place; both in the arena */
     GPtrArray *pending; /* struct pending *, in Lua's heap and anchored there: account "x" without its table */
-    GHashTable *sources; /* file -> its text, "" if unreadable */
+    GHashTable *sources; /* file -> struct source */
     GHashTable *files;   /* absolute paths that were run */
     GPtrArray *stack;    /* names of the files being run, innermost last */
     unsigned aborted;    /* files that did not run to their end: what they would have defined is not missed */
@@ -86,13 +86,11 @@ void loader_check_pending(struct loader *loader);
 
 /* --- config_source.c ------------------------------------------------------------------------------------------------- */
 
-/* The line at which `key =` stands in the table whose call began at line (1..) of text; line itself if it is not seen. */
-uint32_t source_key_line(const char *text, uint32_t line, const char *key);
-/* The line of a Lua `and`, `or` or `not` in that key's value; 0 if there is none. */
-uint32_t source_logic_line(const char *text, uint32_t line, const char *key);
-/* The same for a place, reading its file. */
-uint32_t loader_logic_line(struct loader *loader, const wire_place *call, const char *key);
+/* The place of `key =` in the table whose call stands at a place; that of the call if it is not seen. */
 wire_place loader_key_place(struct loader *loader, const wire_place *call, const char *key);
+/* The line of a Lua `and`, `or` or `not` in that key's value; 0 if there is none. */
+uint32_t loader_logic_line(struct loader *loader, const wire_place *call, const char *key);
+void config_source_free(void *source); /* a value of loader->sources */
 
 /* --- config_table.c, config_value.c ------------------------------------------------------------------------------------ */
 

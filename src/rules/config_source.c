@@ -11,17 +11,6 @@ struct scanner {
     uint32_t line;
 };
 
-static const char *line_start(const char *text, uint32_t line) {
-    for (; line > 1; line--) {
-        const char *end = strchr(text, '\n');
-        if (!end) {
-            return NULL;
-        }
-        text = end + 1;
-    }
-    return text;
-}
-
 /* p stands on "[": the level of a long bracket, or -1. */
 static int long_bracket(const char *p) {
     int level = 0;
@@ -128,15 +117,17 @@ static bool find_key(struct scanner *s, const char *key) {
     return false;
 }
 
-uint32_t source_key_line(const char *text, uint32_t line, const char *key) {
-    struct scanner s = {line_start(text, line), line};
+/* At which line does `key =` stand? start: where `line` starts. */
+static uint32_t key_line(const char *start, uint32_t line, const char *key) {
+    struct scanner s = {start, line};
 
     return find_key(&s, key) ? s.line : line;
 }
 
-uint32_t source_logic_line(const char *text, uint32_t line, const char *key) {
+/* At which line of that key's value is one of Lua's own operators? 0: there is none. */
+static uint32_t logic_line(const char *start, uint32_t line, const char *key) {
     static const char *const words[] = {"and", "or", "not"};
-    struct scanner s = {line_start(text, line), line};
+    struct scanner s = {start, line};
     int depth = 0;
 
     if (!find_key(&s, key)) {
@@ -165,30 +156,54 @@ uint32_t source_logic_line(const char *text, uint32_t line, const char *key) {
     return 0;
 }
 
-static const char *source_of(struct loader *loader, const char *file) {
-    const char *text = g_hash_table_lookup(loader->sources, file);
-    char *read = NULL;
+/* --- files -------------------------------------------------------------------------------------------------------- */
 
-    if (!text) {
-        g_autofree char *path = g_build_filename(loader->folder, file, NULL);
-        if (!g_file_get_contents(*file == '/' ? file : path, &read, NULL, NULL)) {
-            read = g_strdup("");
-        }
-        g_hash_table_insert(loader->sources, g_strdup(file), read);
-        text = read;
+struct source {
+    char *text;
+    GPtrArray *lines; /* where each starts */
+};
+
+void config_source_free(void *data) {
+    struct source *source = data;
+
+    g_free(source->text);
+    g_ptr_array_unref(source->lines);
+    g_free(source);
+}
+
+static struct source *read_source(struct loader *loader, const char *file) {
+    struct source *source = g_new0(struct source, 1);
+    g_autofree char *path = g_build_filename(loader->folder, file, NULL);
+
+    if (!g_file_get_contents(*file == '/' ? file : path, &source->text, NULL, NULL)) {
+        source->text = g_strdup("");
     }
-    return text;
+    source->lines = g_ptr_array_new();
+    for (char *p = source->text; p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+        g_ptr_array_add(source->lines, p);
+    }
+    return source;
+}
+
+/* Where the line of a place starts; NULL if that is not known. */
+static const char *find_line(struct loader *loader, const wire_place *place) {
+    struct source *source = place->file ? g_hash_table_lookup(loader->sources, place->file) : NULL;
+
+    if (place->file && !source) {
+        source = read_source(loader, place->file);
+        g_hash_table_insert(loader->sources, g_strdup(place->file), source);
+    }
+    return source && place->line && place->line <= source->lines->len ? source->lines->pdata[place->line - 1] : NULL;
 }
 
 uint32_t loader_logic_line(struct loader *loader, const wire_place *call, const char *key) {
-    return call->file && call->line ? source_logic_line(source_of(loader, call->file), call->line, key) : 0;
+    const char *start = find_line(loader, call);
+
+    return start ? logic_line(start, call->line, key) : 0;
 }
 
 wire_place loader_key_place(struct loader *loader, const wire_place *call, const char *key) {
-    wire_place place = *call;
+    const char *start = find_line(loader, call);
 
-    if (call->file && call->line) {
-        place.line = source_key_line(source_of(loader, call->file), call->line, key);
-    }
-    return place;
+    return (wire_place){call->file, start ? key_line(start, call->line, key) : call->line};
 }

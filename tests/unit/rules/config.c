@@ -225,6 +225,20 @@ static void mistakes_of_rules(void **state) {
                    "2: rule \"b\" is never reached: rule \"a\" ends evaluation");
 }
 
+static void a_folder_that_nobody_watches_is_told_by_check(void **state) {
+    static const char head[] = "account 'work' { host = 'h', user = 'u', password = secret.env 'P', watch = { 'INBOX', 'Junk' } }\n"
+                               "account 'home' { host = 'h', user = 'u', password = secret.env 'P', watch = 'Lists/*' }\n";
+    g_autofree char *bad = g_strconcat(head, "rule 'a' { account = 'work',\n folder = 'Jnuk', actions = { stop } }", NULL);
+    g_autofree char *good = g_strconcat(head, "rule 'a' { folder = { 'inbox', 'Lists/x', '\\\\Junk' }, actions = { stop } }", NULL);
+
+    assert_mistake(state, bad, "4: rule \"a\": no account watches the folder \"Jnuk\"");
+    bench_file(*state, "config.lua", bad);
+    bench_read(*state, false); /* to run it is no reason to refuse the rest */
+    assert_non_null(((struct bench *)*state)->rules);
+    g_autofree char *mistakes = bench_bad(*state, good);
+    assert_string_equal(mistakes, "");
+}
+
 static void mistakes_of_conditions(void **state) {
     static const char *const list[][2] = {
         {"subject:is(5)", "subject:is needs a string"},
@@ -358,6 +372,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_password_in_a_file_that_others_read_is_refused, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(mistakes_of_webhooks, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(mistakes_of_rules, bench_set_up, bench_tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_that_nobody_watches_is_told_by_check, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(mistakes_of_conditions, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(an_unknown_name_is_a_mistake_and_no_more, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(a_condition_may_be_shared_and_kept_in_a_local, bench_set_up, bench_tear_down),
