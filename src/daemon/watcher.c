@@ -119,6 +119,9 @@ static void on_closed(void *user, error *err) {
     w->ready = w->polling = false;
     w->statuses = 0;
     leave(w);
+    for (guint i = 0; i < w->folders->len; i++) {
+        ((struct folder *)w->folders->pdata[i])->dirty = true; /* whatever came meanwhile */
+    }
     secret_cancel(w->secret);
     w->secret = NULL;
     session_free(w->session);
