@@ -7,12 +7,21 @@
 #define VALUES_MAX 200000
 #define TEXT_MAX (4u << 20)
 #define MIXED "a table that mixes a list with names, or a list with holes"
-#define FORMAT (JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
 
 static const char list_key; /* registry: metatable of what json.array() and decode mark as a list */
 static const char null_key; /* registry: json.null */
 
 /* --- Lua to JSON: nothing here may raise, so that no json_t is lost --------------------------------------------- */
+
+json_t *lib_json_text(const char *s, size_t len) {
+    json_t *string = json_stringn(s, len);
+
+    if (!string) {
+        g_autofree char *valid = g_utf8_make_valid(s, (gssize)len);
+        string = json_string(valid);
+    }
+    return string;
+}
 
 struct encoder {
     lua_State *L;
@@ -41,12 +50,7 @@ static json_t *encode_string(struct encoder *e, int index) {
     if (e->bytes > TEXT_MAX) {
         return fail(e, "more than 4 MiB of text");
     }
-    json_t *string = json_stringn(s, len);
-    if (!string) { /* not UTF-8 */
-        g_autofree char *valid = g_utf8_make_valid(s, (gssize)len);
-        string = json_string(valid);
-    }
-    return string;
+    return lib_json_text(s, len);
 }
 
 static json_t *encode_number(struct encoder *e, int index) {
@@ -298,10 +302,10 @@ void lib_json_push_text(lua_State *L, int index, const char *what) {
     if (!*holder) {
         luaL_error(L, "%s cannot be JSON: it has %s", what, why);
     }
-    size_t size = json_dumpb(*holder, NULL, 0, FORMAT);
+    size_t size = json_dumpb(*holder, NULL, 0, LIB_JSON_FORMAT);
     luaL_Buffer buffer;
     char *out = luaL_buffinitsize(L, &buffer, size);
-    json_dumpb(*holder, out, size, FORMAT);
+    json_dumpb(*holder, out, size, LIB_JSON_FORMAT);
     luaL_pushresultsize(&buffer, size);
     json_decref(*holder);
     *holder = NULL;

@@ -4,7 +4,7 @@
  *   lib_msg.c, lib_msg_actions.c, lib_msg_types.c   the message, its actions; addresses, dates, attachments
  *   lib_re.c lib_json.c lib_log.c lib_kv.c lib_http.c lib_time.c
  *   valid.c                                          names that go to a server
- *   payload.c                                        a webhook's body
+ *   payload.c, payload_message.c                     a webhook's body
  *
  * Each file has a list of the names it defines; lib_api() puts them together for the test that compares them with
  * rules/meta/mailruled.lua and mailruled-rules(7).
@@ -71,6 +71,11 @@ const char *valid_flag(const char *s, size_t len);
 
 /* --- JSON (lib_json.c) ------------------------------------------------------------------------------------------ */
 
+/* How JSON is written: on one line, numbers as people write them. */
+#define LIB_JSON_FORMAT (JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
+
+/* A JSON string; what is not UTF-8 becomes U+FFFD. */
+json_t *lib_json_text(const char *s, size_t len);
 /* The Lua value at index as JSON; NULL and *why_out (static or on the stack) if it cannot be. Caller owns the result.
  * Never raises but for lack of memory. */
 json_t *lib_json_from_lua(lua_State *L, int index, const char **why_out);

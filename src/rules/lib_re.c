@@ -129,11 +129,23 @@ static bool match(lua_State *L, struct pattern *pattern, const char *subject, si
     return status == REGEX_MATCH;
 }
 
-static void push_group(lua_State *L, const char *subject, const struct regex_match *m, unsigned group) {
-    if (group >= m->n || m->from[2 * group] == REGEX_UNSET) {
-        lua_pushboolean(L, false);
+static bool is_set(const struct regex_match *m, size_t group) {
+    return group < m->n && m->from[2 * group] != REGEX_UNSET;
+}
+
+static size_t group_from(const struct regex_match *m, size_t group) {
+    return m->from[2 * group];
+}
+
+static size_t group_to(const struct regex_match *m, size_t group) {
+    return m->from[2 * group + 1];
+}
+
+static void push_group(lua_State *L, const char *subject, const struct regex_match *m, size_t group) {
+    if (is_set(m, group)) {
+        lua_pushlstring(L, subject + group_from(m, group), group_to(m, group) - group_from(m, group));
     } else {
-        lua_pushlstring(L, subject + m->from[2 * group], m->from[2 * group + 1] - m->from[2 * group]);
+        lua_pushboolean(L, false);
     }
 }
 
@@ -205,8 +217,8 @@ static int re_find(lua_State *L) {
         lua_pushnil(L);
         return 1;
     }
-    lua_pushinteger(L, (lua_Integer)m.from[0] + 1);
-    lua_pushinteger(L, (lua_Integer)m.from[1]);
+    lua_pushinteger(L, (lua_Integer)group_from(&m, 0) + 1);
+    lua_pushinteger(L, (lua_Integer)group_to(&m, 0));
     return 2 + (regex_groups(pattern->regex) ? push_captures(L, pattern, subject, &m) : 0);
 }
 
@@ -239,9 +251,9 @@ static int re_captures(lua_State *L) {
 
 /* Where to look next: after the match, and after an empty one a whole character further. */
 static size_t advance(const char *subject, size_t len, const struct regex_match *m) {
-    size_t at = m->from[1];
+    size_t at = group_to(m, 0);
 
-    if (m->from[1] > m->from[0]) {
+    if (group_to(m, 0) > group_from(m, 0)) {
         return at;
     }
     for (at++; at < len && ((unsigned char)subject[at] & 0xc0) == 0x80;) {
@@ -276,38 +288,48 @@ static int re_gmatch(lua_State *L) {
     return 1;
 }
 
+static unsigned group_named(const struct pattern *pattern, const char *name, size_t len) {
+    for (unsigned i = 1; i <= regex_groups(pattern->regex); i++) {
+        const char *known = regex_group_name(pattern->regex, i);
+        if (known && strlen(known) == len && memcmp(known, name, len) == 0) {
+            return i;
+        }
+    }
+    return G_MAXUINT;
+}
+
+/* The group that is named at p, behind a "$"; returns what follows. */
+static const char *read_group(lua_State *L, const struct pattern *pattern, const char *p, unsigned *group_out) {
+    const char *end = *p == '{' ? strchr(p, '}') : NULL;
+
+    *group_out = G_MAXUINT;
+    if (g_ascii_isdigit(*p)) {
+        *group_out = (unsigned)(*p - '0');
+        end = p;
+    } else if (end) {
+        *group_out = group_named(pattern, p + 1, (size_t)(end - p - 1));
+    }
+    if (!end || *group_out > regex_groups(pattern->regex)) {
+        luaL_error(L, "the replacement names a group that the pattern does not have; a plain $ is $$");
+        return p + strlen(p);
+    }
+    return end + 1;
+}
+
 /* A replacement text: $0, $1.., ${name}, $$ */
-static void add_template(lua_State *L, luaL_Buffer *out, const char *template, const char *subject,
+static void add_template(lua_State *L, luaL_Buffer *out, const char *p, const char *subject,
                          const struct pattern *pattern, const struct regex_match *m) {
-    for (const char *p = template; *p; p++) {
-        unsigned group = 0;
-        if (*p != '$' || !p[1]) {
+    unsigned group;
+
+    while (*p) {
+        if (p[0] != '$' || p[1] == '$' || !p[1]) {
             luaL_addchar(out, *p);
+            p += p[0] == '$' && p[1] == '$' ? 2 : 1;
             continue;
         }
-        if (*++p == '$') {
-            luaL_addchar(out, '$');
-            continue;
-        }
-        if (g_ascii_isdigit(*p)) {
-            group = (unsigned)(*p - '0');
-        } else {
-            const char *end = *p == '{' ? strchr(p, '}') : NULL;
-            size_t n = end ? (size_t)(end - p - 1) : 0;
-            group = end ? 1 : G_MAXUINT;
-            for (; end && group <= regex_groups(pattern->regex); group++) {
-                const char *name = regex_group_name(pattern->regex, group);
-                if (name && strlen(name) == n && memcmp(name, p + 1, n) == 0) {
-                    break;
-                }
-            }
-            p = end;
-        }
-        if (!p || group > regex_groups(pattern->regex)) {
-            luaL_error(L, "the replacement names a group that the pattern does not have; a plain $ is $$");
-        }
-        if (group < m->n && m->from[2 * group] != REGEX_UNSET) {
-            luaL_addlstring(out, subject + m->from[2 * group], m->from[2 * group + 1] - m->from[2 * group]);
+        p = read_group(L, pattern, p + 1, &group);
+        if (is_set(m, group)) {
+            luaL_addlstring(out, subject + group_from(m, group), group_to(m, group) - group_from(m, group));
         }
     }
 }
@@ -316,7 +338,7 @@ static void add_template(lua_State *L, luaL_Buffer *out, const char *template, c
  * The function may run patterns of its own: the offsets are not looked at after it. */
 static void add_replacement(lua_State *L, luaL_Buffer *out, const char *subject, const struct pattern *pattern,
                             const struct regex_match *m) {
-    size_t from = m->from[0], to = m->from[1];
+    size_t from = group_from(m, 0), to = group_to(m, 0);
 
     if (lua_type(L, 3) == LUA_TSTRING) {
         add_template(L, out, lua_tostring(L, 3), subject, pattern, m);
@@ -353,9 +375,9 @@ static int re_gsub(lua_State *L) {
     lua_settop(L, 3);
     luaL_buffinit(L, &out);
     while (n < max && match(L, pattern, subject, len, at, &m)) {
-        size_t end = m.from[1];
+        size_t end = group_to(&m, 0);
         size_t next = advance(subject, len, &m);
-        luaL_addlstring(&out, subject + copied, m.from[0] - copied);
+        luaL_addlstring(&out, subject + copied, group_from(&m, 0) - copied);
         add_replacement(L, &out, subject, pattern, &m);
         copied = end;
         at = next;

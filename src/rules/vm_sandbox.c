@@ -73,30 +73,19 @@ int vm_error_unknown(lua_State *L, const char *what, const char *word, const cha
     return luaL_error(L, "unknown %s '%s'", what, word);
 }
 
-/* The string keys of both tables, NULL-terminated, in a userdata left on the stack; the strings stay theirs. */
-static const char *const *collect_names(lua_State *L, int first, int second) {
-    int tables[] = {first, second};
-    size_t n = 0, max = 0;
+/* How many string keys the table has; they are put into names where that is not NULL, and stay the table's. */
+static size_t list_names(lua_State *L, int table, const char **names) {
+    size_t n = 0;
 
-    for (int pass = 0; pass < 2; pass++) {
-        const char **names = pass ? lua_newuserdatauv(L, (max + 1) * sizeof *names, 0) : NULL;
-        for (size_t i = 0; i < G_N_ELEMENTS(tables); i++) {
-            lua_pushnil(L);
-            while (lua_next(L, tables[i])) {
-                if (lua_type(L, -2) == LUA_TSTRING && !pass) {
-                    max++;
-                } else if (lua_type(L, -2) == LUA_TSTRING && n < max) {
-                    names[n++] = lua_tostring(L, -2);
-                }
-                lua_pop(L, 1);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_type(L, -2) == LUA_TSTRING) {
+            if (names) {
+                names[n] = lua_tostring(L, -2);
             }
-        }
-        if (pass) {
-            names[n] = NULL;
-            return names;
+            n++;
         }
     }
-    return NULL;
+    return n;
 }
 
 static int unknown_global(lua_State *L) {
@@ -105,7 +94,12 @@ static int unknown_global(lua_State *L) {
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->base_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->store_ref);
-    const char *const *names = collect_names(L, lua_gettop(L) - 1, lua_gettop(L));
+    int base = lua_gettop(L) - 1, store = base + 1;
+    size_t n = list_names(L, base, NULL) + list_names(L, store, NULL);
+    const char **names = lua_newuserdatauv(L, (n + 1) * sizeof(char *), 0);
+    n = list_names(L, base, names);
+    n += list_names(L, store, names + n);
+    names[n] = NULL;
     if (vm->unknown && !vm->sealed) {
         return vm->unknown(L, name, text_nearest(name, names));
     }

@@ -147,6 +147,28 @@ static void a_small_message_is_fetched_whole_a_large_one_in_parts(void **state) 
     release(&f);
 }
 
+static void contents_are_fetched_with_the_whole_message_unless_they_cannot_fit(void **state) {
+    static const mail_part parts[] = {
+        {.section = "", .type = "multipart", .subtype = "mixed"},
+        {.section = "1", .depth = 1, .type = "text", .subtype = "html", .size = 12},
+        {.section = "2", .depth = 1, .type = "a", .subtype = "b", .disposition = "attachment", .size = 300000}};
+    struct fixture f;
+
+    init(&f, WIRE_INCLUDE_TEXT | WIRE_INCLUDE_ATTACHMENTS);
+    f.j.job.eval->u.eval.size = 320000;
+    mail_view_set_structure(f.j.job.view, parts, 3);
+    json_decref(build(&f));
+    assert_string_equal(f.j.asked->str, "raw ");
+    release(&f);
+    init(&f, WIRE_INCLUDE_TEXT | WIRE_INCLUDE_ATTACHMENTS);
+    f.j.job.eval->u.eval.size = 320000;
+    f.webhook.max_size = 100000;
+    mail_view_set_structure(f.j.job.view, parts, 3);
+    json_decref(build(&f));
+    assert_string_equal(f.j.asked->str, "header parts ");
+    release(&f);
+}
+
 static void the_same_job_gives_the_same_bytes(void **state) {
     struct fixture f;
     wire_bytes a, b;
@@ -326,6 +348,7 @@ int main(void) {
         cmocka_unit_test(the_body_has_every_key_of_the_interface),
         cmocka_unit_test(what_is_not_included_is_null_and_raw_comes_on_request),
         cmocka_unit_test(a_small_message_is_fetched_whole_a_large_one_in_parts),
+        cmocka_unit_test(contents_are_fetched_with_the_whole_message_unless_they_cannot_fit),
         cmocka_unit_test(the_same_job_gives_the_same_bytes),
         cmocka_unit_test(what_does_not_fit_is_left_out_in_order_and_said),
         cmocka_unit_test(a_message_that_cannot_be_fetched_is_an_error),
