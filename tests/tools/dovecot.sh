@@ -8,7 +8,7 @@
 #   dovecot.sh restart DIR         starts again on the ports of before
 #
 # Users user1..userN (default 4), password "secret"; Maildir below DIR/mail/USER. EXTRA in the environment is appended to
-# the config. Works as root and as an ordinary user.
+# the config; MAIL_FORMAT is Dovecot's name of the mailbox format (default maildir). Works as root and as an ordinary user.
 set -eu
 
 port_is_free() {
@@ -65,10 +65,11 @@ ssl_cert = <$dir/cert.pem
 ssl_key = <$dir/key.pem
 disable_plaintext_auth = no
 auth_mechanisms = plain login cram-md5
-mail_location = maildir:$dir/mail/%u
+mail_location = ${MAIL_FORMAT:-maildir}:$dir/mail/%u
 mail_uid = $mail_user
 mail_gid = $(id -gn "$mail_user")
 mail_fsync = never
+maildir_very_dirty_syncs = yes
 mailbox_idle_check_interval = 1 secs
 mail_max_userip_connections = 0
 postmaster_address = postmaster@localhost
