@@ -39,6 +39,10 @@ error *lockdown_early(void) {
         return error_new(ERROR_IO, "prctl: %s", g_strerror(errno));
     }
     signal(SIGPIPE, SIG_IGN);
+    /* A terminal and a service manager signal the whole group: it is the keeper who ends its evaluators. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     err = limit(RLIMIT_CORE, 0, "core");
     if (!err) {
