@@ -68,7 +68,7 @@ bool action_queue_remove(action_queue *q, action_item *item);
 /* The session has the folder selected, with this UIDVALIDITY, read-write. */
 void action_queue_attach(action_queue *q, session *s, uint32_t uidvalidity);
 void action_queue_detach(action_queue *q);
-size_t action_queue_length(const action_queue *q); /* waiting and in commands */
-bool action_queue_has_begun(const action_queue *q); /* something is in a command right now */
+size_t action_queue_length(const action_queue *q);  /* waiting and in commands */
+size_t action_queue_waiting(const action_queue *q); /* not in a command yet */
 
 #endif

@@ -76,8 +76,8 @@ size_t action_queue_length(const action_queue *q) {
     return n;
 }
 
-bool action_queue_has_begun(const action_queue *q) {
-    return q->batches->len > 0;
+size_t action_queue_waiting(const action_queue *q) {
+    return q->waiting->len;
 }
 
 static int by_uid(const void *a, const void *b) {

@@ -46,7 +46,7 @@ struct keeper {
     GPtrArray *signals; /* loop_signal */
     loop_timer *tick;   /* watchdog, pruning, status line, --once */
     char *state_dir, *control_path;
-    uint64_t started, pruned;
+    uint64_t started, pruned, last_tick;
     bool stopping, reloading;
     unsigned calm;     /* ticks in a row with nothing to do, for --once */
     unsigned failures; /* messages parked, steps refused: --once then exits 1 */
@@ -103,7 +103,9 @@ struct watcher {
     backoff backoff;
     loop_timer *retry; /* next connect */
     loop_timer *poll;  /* next look where nothing is pushed, reconcile */
-    loop_timer *turn;  /* deferred watcher_step() */
+    loop_timer *turn;  /* deferred: what the connection does next */
+    loop_timer *hold;  /* how long IDLE is kept back at most while commands are about to follow */
+    bool held, hold_over;
     secret_request *secret;
     GPtrArray *folders; /* borrowed; more than one: visited in rotation */
     struct folder *at;  /* selected, or being selected */
@@ -119,6 +121,8 @@ void watcher_connect(struct watcher *w);
 void watcher_stop(struct watcher *w, bool now);
 /* Something changed: decide what the connection does next (from the loop, soon). */
 void watcher_nudge(struct watcher *w);
+/* A look begins: keep IDLE back from now on. */
+void watcher_hold(struct watcher *w);
 const char *watcher_state_text(const struct watcher *w); /* "watching", "connecting", "waiting 30s: ..." */
 
 /* --- folder.c, look.c, resume.c ------------------------------------------------------------------------------------------ */
@@ -152,6 +156,7 @@ struct folder {
     bool look_again;
     bool starved; /* too many messages in flight: look when there is room */
     unsigned poison; /* chunks shrink to one message while the server refuses to deliver one */
+    unsigned undecided; /* messages before their first step */
     GHashTable *by_uid; /* uid -> struct message: those in memory, of `uidvalidity` */
     GPtrArray *needs;   /* struct need that wait for the connection */
     action_queue *actions;
@@ -168,6 +173,8 @@ void folder_unselected(struct folder *f); /* connection lost, or another folder 
 void folder_rescope(struct folder *f);    /* the rules changed */
 /* Do what is missing next: scope, cursor, UIDVALIDITY, resume, look. */
 void folder_advance(struct folder *f);
+/* Commands will follow in a moment: messages are on their way from FETCH to their first step. */
+bool folder_about_to_act(const struct folder *f);
 bool folder_busy(const struct folder *f); /* work on its messages is under way */
 session *folder_session(const struct folder *f); /* NULL unless selected */
 void folder_set_trouble(struct folder *f, const error *err);

@@ -89,6 +89,10 @@ void folder_proved(struct folder *f) {
     }
 }
 
+bool folder_about_to_act(const struct folder *f) {
+    return f->look || f->undecided || action_queue_waiting(f->actions);
+}
+
 /* Work that needs the connection, or soon will: a rotating connection stays as long. */
 bool folder_busy(const struct folder *f) {
     return f->look || f->starved || f->resuming || f->settling || !f->scope || !f->cursor_known || f->needs->len ||

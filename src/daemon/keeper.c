@@ -12,6 +12,8 @@
 #define TICK_ONCE_MS 50
 #define CALM_TICKS 3
 #define STOP_MS 8000
+#define SLEPT_MS 15000
+#define PROBE_MS 5000
 #define PRUNE_MS (3600 * 1000)
 #define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
@@ -172,6 +174,21 @@ static void tell_manager(struct keeper *k) {
     notify_status(k->notify, "%u account(s), %u of %u folder(s) watched", k->accounts->len, watching, folders);
 }
 
+/* The machine slept: connections may be dead without anybody having said so. */
+static void probe_all(struct keeper *k, uint64_t slept) {
+    log_notice(&k->log, "nothing happened for %us: the machine slept; every connection is asked whether it lives",
+               (unsigned)(slept / 1000));
+    for (guint i = 0; i < k->accounts->len; i++) {
+        const struct account *a = k->accounts->pdata[i];
+        for (guint j = 0; j < a->watchers->len; j++) {
+            const struct watcher *w = a->watchers->pdata[j];
+            if (w->ready) {
+                session_probe(w->session, PROBE_MS);
+            }
+        }
+    }
+}
+
 static void tick(void *user) {
     struct keeper *k = user;
     uint64_t now = loop_now(k->loop);
@@ -185,6 +202,10 @@ static void tick(void *user) {
         return;
     }
     tell_manager(k);
+    if (k->last_tick && now - k->last_tick > SLEPT_MS) {
+        probe_all(k, now - k->last_tick);
+    }
+    k->last_tick = now;
     if (now - k->pruned > PRUNE_MS) {
         k->pruned = now;
         state_prune(k->state, &(struct state_keep){.history_ms = 30 * DAY_MS, .ledger_ms = 365 * DAY_MS}, pruned, k);

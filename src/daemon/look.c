@@ -375,4 +375,5 @@ void look_start(struct folder *f, bool hint) {
     f->look = g_new0(struct look, 1);
     f->look->folder = f;
     begin(f, next, now->uidnext > next ? now->uidnext - next : 0);
+    watcher_hold(f->watcher);
 }

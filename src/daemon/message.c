@@ -33,6 +33,7 @@ static void set_stage(struct message *m, enum message_stage stage) {
     log_ctx log = log_of(m);
 
     log_debug(&log, "%s -> %s", stage_names[m->stage], stage_names[stage]);
+    m->folder->undecided += (stage != MESSAGE_ACTING) - (m->stage != MESSAGE_ACTING);
     m->stage = stage;
 }
 
@@ -52,6 +53,7 @@ struct message *message_new(struct folder *f, uint32_t uid) {
     m->uidvalidity = f->uidvalidity;
     m->attempts = 1;
     f->account->in_flight++;
+    f->undecided++;
     g_hash_table_insert(f->by_uid, GUINT_TO_POINTER(uid), m);
     return m;
 }
@@ -73,6 +75,7 @@ void message_free(struct message *m) {
     g_free(m->message_id);
     g_free(m->blame);
     g_hash_table_remove(f->by_uid, GUINT_TO_POINTER(m->uid));
+    f->undecided -= m->stage != MESSAGE_ACTING;
     g_free(m);
     f->account->in_flight--;
     account_drained(f->account);
@@ -438,6 +441,7 @@ static void act(struct message *m, uint32_t seq) {
     m->item.message_id = m->message_id;
     m->item.user = m;
     action_queue_add(m->folder->actions, &m->item);
+    watcher_nudge(m->folder->watcher); /* behind the queue's turn: IDLE goes out with the command */
 }
 
 void message_finished(void *folder, action_item *item, const action_outcome *outcome) {

@@ -7,10 +7,12 @@
 
 
 #define AUTH_FAILURES_PARK 5
+#define HOLD_MS 500
 
 static void on_step(void *user);
 static void on_poll(void *user);
 static void on_retry(void *user);
+static void on_hold(void *user);
 
 struct watcher *watcher_new(struct account *a, unsigned index) {
     struct watcher *w = g_new0(struct watcher, 1);
@@ -25,6 +27,7 @@ struct watcher *watcher_new(struct account *a, unsigned index) {
     w->retry = loop_timer_new(a->keeper->loop, on_retry, w);
     w->poll = loop_timer_new(a->keeper->loop, on_poll, w);
     w->turn = loop_timer_new(a->keeper->loop, on_step, w);
+    w->hold = loop_timer_new(a->keeper->loop, on_hold, w);
     return w;
 }
 
@@ -37,6 +40,7 @@ void watcher_free(struct watcher *w) {
     loop_timer_free(w->retry);
     loop_timer_free(w->poll);
     loop_timer_free(w->turn);
+    loop_timer_free(w->hold);
     g_ptr_array_free(w->folders, TRUE);
     g_free(w->id);
     g_free(w);
@@ -116,7 +120,8 @@ static void on_closed(void *user, error *err) {
     if (w->ready && loop_now(k->loop) - w->ready_since > BACKOFF_HEALTHY_MS) {
         backoff_healthy(&w->backoff);
     }
-    w->ready = w->polling = false;
+    w->ready = w->polling = w->held = w->hold_over = false;
+    loop_timer_stop(w->hold);
     w->statuses = 0;
     leave(w);
     for (guint i = 0; i < w->folders->len; i++) {
@@ -260,12 +265,46 @@ static struct folder *next_dirty(const struct watcher *w) {
     return NULL;
 }
 
+/*
+ * IDLE is kept back while messages are on their way from their FETCH to their first step, so that it leaves in one write
+ * with that step: going into IDLE and out again would cost a round trip. Not for long, because without IDLE nothing new is
+ * heard of.
+ */
+static void hold_idle(struct watcher *w) {
+    bool wanted = w->ready && w->at && w->at->selected && folder_about_to_act(w->at);
+
+    if (!wanted) {
+        w->hold_over = false;
+    }
+    if (wanted && !w->held && !w->hold_over) {
+        w->held = true;
+        session_hold(w->session);
+        loop_timer_start(w->hold, HOLD_MS);
+    } else if (w->held && (!wanted || w->hold_over)) {
+        w->held = false;
+        session_release(w->session);
+        loop_timer_stop(w->hold);
+    }
+}
+
+static void on_hold(void *user) {
+    struct watcher *w = user;
+
+    w->hold_over = true;
+    hold_idle(w);
+}
+
+void watcher_hold(struct watcher *w) {
+    hold_idle(w);
+}
+
 /* Stay while there is work here; then go where something waits; else watch the first folder. */
 static void on_step(void *user) {
     struct watcher *w = user;
     struct folder *next;
     uint64_t now = loop_now(w->account->keeper->loop);
 
+    hold_idle(w);
     if (!w->ready || !w->folders->len || !mailboxes_known(w->account->boxes)) {
         return;
     }
