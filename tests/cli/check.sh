@@ -1,5 +1,5 @@
 #!/bin/sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/_lib.sh"
 
 cat >"$dir/good.lua" <<'END'
 account "work" { host = "imap.example.com", user = "me", password = secret.env "X", watch = { "INBOX" } }

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Every message that others collected, against every field and test: no crash, none over the deadline, and a plan or a
 # named error for each.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/_lib.sh"
 
 if [ ! -d "${CORPUS_DIR:-}/mail" ]; then
-    echo "skip: no corpus in '${CORPUS_DIR:-}'"
+    echo "skip explain_corpus: no corpus in '${CORPUS_DIR:-}'"
     exit 0
 fi
 files=$(find "$CORPUS_DIR/mail" -type f ! -name '.*' | wc -l)

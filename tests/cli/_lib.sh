@@ -1,5 +1,6 @@
 # What every script here begins with: a temporary folder that goes away, and one line for each thing tried.
 set -u
+: "${CORPUS_DIR:=$(cd "$(dirname "$0")/../.." && pwd)/../shared/corpus}"
 cd "$(dirname "$0")/../.."
 : "${MAILRULED:?names the binary to test}"
 dir=$(mktemp -d)
