@@ -252,7 +252,7 @@ static void fault_59_html_is_linear(void **state) {
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(pieces); i++) {
-        GString *message = repeat(g_string_new("Content-Type: text/html\n\n"), pieces[i], (1 << 20) / strlen(pieces[i]) - 9);
+        GString *message = repeat(g_string_new("Content-Type: text/html\n\n"), pieces[i], (1 << 18) / strlen(pieces[i]));
         GBytes *raw = g_string_free_to_bytes(message);
         mail_view *view = mail_view_new(&test_limits);
         mail_view_set_raw(view, raw, false);
@@ -268,8 +268,8 @@ static void fault_59_finding_the_reply_is_linear(void **state) {
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(pieces); i++) {
-        GString *message = repeat(g_string_new("A: b\n\nx\n"), pieces[i], 900000 / strlen(pieces[i]));
-        mail_view_free(survive(repeat(message, "\n", 100000), 0));
+        GString *message = repeat(g_string_new("A: b\n\nx\n"), pieces[i], 300000 / strlen(pieces[i]));
+        mail_view_free(survive(repeat(message, "\n", 30000), 0));
     }
 }
 
