@@ -20,8 +20,19 @@ struct decoder {
     bool no_end; /* no "?=" in what is left */
 };
 
+/* The first place of the two characters in text, or NULL. */
+static const char *find_pair(const char *text, const char *end, char first, char second) {
+    while ((text = memchr(text, first, (size_t)(end - text)))) {
+        if (text[1] == second) {
+            return text;
+        }
+        text++;
+    }
+    return NULL;
+}
+
 /* At "=?". */
-static bool read_word(struct decoder *d, const char *p, struct word *word) {
+static bool read_word(struct decoder *d, const char *p, const char *end, struct word *word) {
     const char *charset = p + 2, *mark = charset;
     size_t n;
 
@@ -36,7 +47,7 @@ static bool read_word(struct decoder *d, const char *p, struct word *word) {
     memcpy(word->charset, charset, n);
     word->charset[n] = '\0';
     word->text = mark + 3;
-    word->text_end = d->no_end ? NULL : strstr(word->text, "?=");
+    word->text_end = d->no_end ? NULL : find_pair(word->text, end, '?', '=');
     d->no_end = !word->text_end;
     if (d->no_end) {
         return false;
@@ -102,13 +113,14 @@ static void add_word(struct decoder *d, const struct word *word) {
 
 void encoded_words_decode(GString *out, const char *text) {
     struct decoder d = {.out = out, .bytes = g_string_new(NULL)};
+    const char *end = text + strlen(text);
     struct word word;
     bool after_word = false;
 
-    while (*text) {
-        const char *next = strstr(text, "=?");
-        size_t n = next ? (size_t)(next - text) : strlen(text);
-        bool is_word = next && read_word(&d, next, &word);
+    while (text < end) {
+        const char *next = find_pair(text, end, '=', '?');
+        size_t n = (size_t)((next ? next : end) - text);
+        bool is_word = next && read_word(&d, next, end, &word);
         if (!is_word && next) {
             n += 2;
         }
