@@ -40,7 +40,7 @@ static void found(void *user, unsigned id) {
     if (run->memo[id]) {
         return;
     }
-    run->memo[id] = COND_TRUE + 1;
+    run->memo[id] = ((const struct cond_test *)run->set->tests->pdata[id])->sifted ? COND_MAYBE : COND_TRUE + 1;
     const GArray *guarded = run->set->guarded[id];
     for (unsigned i = 0; guarded && i < guarded->len; i++) {
         int rule = g_array_index(guarded, int, i);
@@ -160,7 +160,12 @@ static enum cond_result look(struct cond_run *run, const struct cond_test *test)
     bool strings = test->op <= OP_GLOB || test->op == OP_ONE_OF;
 
     if (test->index >= 0) {
-        return !read_index(run, test->index) ? COND_NEED : run->memo[test->id] ? COND_TRUE : COND_FALSE;
+        if (!read_index(run, test->index)) {
+            return COND_NEED;
+        }
+        if (!test->sifted || run->memo[test->id] != COND_MAYBE) {
+            return run->memo[test->id] ? COND_TRUE : COND_FALSE;
+        }
     }
     if (strings && !test->exact) {
         if (!cond_values_fold(run, test->source, &values)) {
@@ -184,7 +189,7 @@ static enum cond_result look(struct cond_run *run, const struct cond_test *test)
 }
 
 static enum cond_result eval_test(struct cond_run *run, const struct cond_test *test) {
-    if (run->memo[test->id]) {
+    if (run->memo[test->id] && run->memo[test->id] != COND_MAYBE) {
         return (enum cond_result)(run->memo[test->id] - 1);
     }
     enum cond_result result = look(run, test);

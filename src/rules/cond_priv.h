@@ -78,6 +78,9 @@ struct cond_test {
     struct regex *regex;
     uint64_t number;
     int index; /* of the set's index that answers it, -1 = none */
+    bool sifted; /* the index only says where it may hold: every match contains `literal` */
+    char *literal; /* what the index looks for; NULL = none */
+    bool literal_exact;
     char *shown; /* `from:domain "example.com"` */
     wire_place place;
 };
@@ -187,6 +190,8 @@ struct cond_values {
     uint64_t number;
 };
 
+#define COND_MAYBE 0xff /* memo: the literal of a sifted test is there */
+
 /* What is known about one message. */
 struct cond_run;
 
@@ -218,7 +223,7 @@ struct cond_run {
     struct regex_matcher *matcher;
     GPtrArray *owned;           /* strings and arrays of values, g_free'd with the run */
     struct cond_values *values; /* by source id */
-    uint8_t *memo;              /* by test id: 0 unknown, else enum cond_result + 1 */
+    uint8_t *memo;              /* by test id: 0 unknown, enum cond_result + 1, or COND_MAYBE */
     bool *index_read;           /* by index */
     uint8_t *candidates;        /* bits, by rule: a guard of it holds */
     GHashTable *groups;         /* test id -> GPtrArray of strings, NULL where a group took no part */

@@ -205,12 +205,12 @@ void cond_foreach_positive(const struct cond *cond, void (*f)(const struct cond_
 
 /* --- indexes ------------------------------------------------------------------------------------------------------ */
 
-static int index_for(struct cond_set *set, const struct cond_test *test, bool needles) {
-    struct cond_index fresh = {.source = test->source, .exact = test->exact};
+static int index_for(struct cond_set *set, const struct cond_test *test, bool exact, bool needles) {
+    struct cond_index fresh = {.source = test->source, .exact = exact};
 
     for (unsigned i = 0; i < set->indexes->len; i++) {
         const struct cond_index *index = &g_array_index(set->indexes, struct cond_index, i);
-        if (index->source == test->source && index->exact == test->exact && (index->needles != NULL) == needles) {
+        if (index->source == test->source && index->exact == exact && (index->needles != NULL) == needles) {
             return (int)i;
         }
     }
@@ -239,7 +239,7 @@ static void index_equality(struct cond_set *set, struct cond_test *test) {
     if (test->op != OP_IS && !list) {
         return;
     }
-    test->index = index_for(set, test, false);
+    test->index = index_for(set, test, test->exact, false);
     struct cond_index *index = &g_array_index(set->indexes, struct cond_index, test->index);
     if (!list) {
         add_equal(index, test->operand, test->id);
@@ -253,28 +253,50 @@ static void index_equality(struct cond_set *set, struct cond_test *test) {
     }
 }
 
-static bool is_substring(const struct cond_test *test) {
-    return test->op == OP_CONTAINS || test->op == OP_STARTS || test->op == OP_ENDS;
+/* What the test's field must contain for it to hold, if that is known. */
+static void find_literal(struct cond_set *set, struct cond_test *test) {
+    bool caseless = !test->exact;
+    g_autofree char *literal = NULL;
+
+    switch (test->op) {
+    case OP_CONTAINS:
+    case OP_STARTS:
+    case OP_ENDS:
+        test->literal = test->operand;
+        break;
+    case OP_GLOB:
+        literal = match_glob_literal(test->operand);
+        break;
+    case OP_REGEX:
+        literal = match_regex_literal(test->operand, &caseless);
+        break;
+    default:
+        return;
+    }
+    test->literal_exact = !caseless;
+    test->sifted = !test->literal;
+    test->literal = test->literal ? test->literal : cond_set_string(set, literal);
 }
 
 static void add_needle(struct cond_set *set, struct cond_test *test) {
     enum needle_place place = test->op == OP_STARTS ? NEEDLE_AT_START : test->op == OP_ENDS ? NEEDLE_AT_END : NEEDLE_ANYWHERE;
 
-    test->index = index_for(set, test, true);
-    needles_add(g_array_index(set->indexes, struct cond_index, test->index).needles, test->operand, test->operand_len,
-                place, test->id);
+    test->index = index_for(set, test, test->literal_exact, true);
+    needles_add(g_array_index(set->indexes, struct cond_index, test->index).needles, test->literal,
+                strlen(test->literal), place, test->id);
 }
 
 static void index_substrings(struct cond_set *set) {
     g_autofree unsigned *count = g_new0(unsigned, 2 * set->sources->len + 1);
 
     for (unsigned i = 0; i < set->tests->len; i++) {
-        const struct cond_test *test = set->tests->pdata[i];
-        count[test->source->id * 2 + test->exact] += is_substring(test);
+        struct cond_test *test = set->tests->pdata[i];
+        find_literal(set, test);
+        count[test->source->id * 2 + test->literal_exact] += test->literal != NULL;
     }
     for (unsigned i = 0; i < set->tests->len; i++) {
         struct cond_test *test = set->tests->pdata[i];
-        if (is_substring(test) && count[test->source->id * 2 + test->exact] >= NEEDLES_MIN) {
+        if (test->literal && count[test->source->id * 2 + test->literal_exact] >= NEEDLES_MIN) {
             add_needle(set, test);
         }
     }

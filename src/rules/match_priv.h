@@ -22,6 +22,12 @@ const char *match_glob_mistake(const char *pattern);
 /* Folder names, "/" between levels: as above, and as in IMAP (RFC 3501 section 6.3.8) `%` is a run within one level. */
 bool match_folder_glob(const char *pattern, const char *name);
 
+/* A string that every text contains which the pattern matches; NULL if none of some length is seen at once. g_free.
+ * Glob: in the text as compared. Regex (PCRE2 syntax): in the raw text, or where *caseless (in: the option; out: or the
+ * pattern says so) in the folded one. */
+char *match_glob_literal(const char *pattern);
+char *match_regex_literal(const char *pattern, bool *caseless);
+
 /* Needles that are looked for all at once, in time that hardly grows with their number. */
 struct needles;
 

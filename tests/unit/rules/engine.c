@@ -519,6 +519,46 @@ static void ten_thousand_rules_answer_as_one(void **state) {
     g_string_free(config, TRUE);
 }
 
+/* What an index sifts out must be just what the pattern would not have matched. */
+static void sifted_patterns_match_as_before(void **state) {
+    static const struct {
+        const char *condition;
+        bool holds;
+    } list[] = {
+        {"subject:regex 'Invoice'", true},       {"subject:regex 'invoice'", false},
+        {"subject:regex '(?i)inVOICE'", true},   {"subject:regex('INVOICE', { case = false })", true},
+        {"subject:regex 'Invoicex?s? 4711'", true}, {"subject:regex 'Invoicex* 47'", true},
+        {"subject:regex 'Invoicex+ 47'", false}, {"subject:regex 'Invoicex{0,3} 4711'", true},
+        {"subject:regex 'zzzz|Invoice'", true},  {"subject:regex '(zzzz|Invoice) 4711'", true},
+        {"subject:regex '(?:zzzz)?Invoice'", true}, {"subject:regex '(?!zzzz)Invoice'", true},
+        {"subject:regex 'Invoice(?=zzzz)?'", true}, {"subject:regex '[zzzz]?Invoice'", true},
+        {"subject:regex 'Invoice\\\\s4711'", true}, {"subject:regex 'Invoice\\\\x204711'", true},
+        {"subject:regex '(?x) Inv oice'", true}, {"subject:regex '(?i:iNVOICE) 4711'", true},
+        {"subject:regex '\\\\QInvoice\\\\E'", true}, {"subject:regex 'Invo\\\\x{69}ce'", true},
+        {"subject:regex '(?i)r\xc3\x89sum'", true}, {"subject:regex '(?i)resume'", false},
+        {"subject:regex '(?i)plain e'", true},   {"subject:regex '(?i)\xe2\x84\xaa" "elvin'", true},
+        {"subject:regex '(?i)kelvin'", true},    {"subject:regex '^Invoice 4711'", true},
+        {"subject:regex 'a.c.e'", true},         {"subject:regex 'ab\\\\.c'", false},
+        {"subject:glob '*Invoice*4711*'", true}, {"subject:glob '*invo[ij]ce*'", true},
+        {"subject:glob '*[xyz]zzzz*'", false},   {"subject:glob '*in?oice 47*'", true},
+        {"subject:glob '*\\\\*zzzz*'", false},
+    };
+    struct bench *b = *state;
+    GString *config = g_string_new(NULL), *expected = g_string_new(NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(list); i++) {
+        g_string_append_printf(config, "rule 'r%zu' { when = %s, actions = { flag 'f%zu' } }\n", i, list[i].condition, i);
+        if (list[i].holds) {
+            g_string_append_printf(expected, "%sflag f%zu", expected->len ? "; " : "", i);
+        }
+    }
+    bench_load(b, config->str);
+    assert_plan(b, "From: a@b.c\r\nSubject: Invoice 4711 abcde r\xc3\xa9sum\xc3\xa9 plain e\xcc\x81 \xe2\x84\xaa" "elvin\r\n\r\n",
+                expected->str);
+    g_string_free(config, TRUE);
+    g_string_free(expected, TRUE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
@@ -543,6 +583,7 @@ int main(void) {
         TEST(fault_49_what_a_stranger_wrote_cannot_leave_its_level),
         TEST(fault_49_a_level_of_the_account_s_own_delimiter_is_kept),
         TEST(a_value_is_cut),
+        TEST(sifted_patterns_match_as_before),
         TEST(ten_thousand_rules_answer_as_one),
     };
     return cmocka_run_group_tests(tests, bench_start, bench_stop);
