@@ -24,11 +24,15 @@ void account_free(struct account *a) {
     if (!a) {
         return;
     }
+    /* Connections first: they answer for their commands into folders and messages, which then go one by one. */
+    for (guint i = 0; i < a->watchers->len; i++) {
+        watcher_hang_up(a->watchers->pdata[i]);
+    }
+    while (a->folders->len) {
+        folder_free(g_ptr_array_steal_index(a->folders, a->folders->len - 1));
+    }
     for (guint i = 0; i < a->watchers->len; i++) {
         watcher_free(a->watchers->pdata[i]);
-    }
-    for (guint i = 0; i < a->folders->len; i++) {
-        folder_free(a->folders->pdata[i]);
     }
     g_ptr_array_free(a->watchers, TRUE);
     g_ptr_array_free(a->folders, TRUE);

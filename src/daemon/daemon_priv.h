@@ -117,6 +117,7 @@ struct watcher {
 
 struct watcher *watcher_new(struct account *a, unsigned index);
 void watcher_free(struct watcher *w);
+void watcher_hang_up(struct watcher *w); /* at once and for good; its folders are still there */
 void watcher_connect(struct watcher *w);
 void watcher_stop(struct watcher *w, bool now);
 /* Something changed: decide what the connection does next (from the loop, soon). */
@@ -158,7 +159,9 @@ struct folder {
     unsigned poison; /* chunks shrink to one message while the server refuses to deliver one */
     unsigned undecided; /* messages before their first step */
     GHashTable *by_uid; /* uid -> struct message: those in memory, of `uidvalidity` */
-    GPtrArray *needs;   /* struct need that wait for the connection */
+    GPtrArray *needs;     /* struct need not answered yet */
+    GPtrArray *refetches; /* resume.c's, under way */
+    GHashTable *recent;   /* identity -> when planned (elapsed ms, boxed): copies delivered at the same time */
     action_queue *actions;
     uint64_t last_proof; /* elapsed: when it was last known to be complete; 0 = never */
     uint64_t arrived;    /* messages since the start */
@@ -186,6 +189,7 @@ void look_start(struct folder *f, bool hint); /* hint: the server says that ther
 void look_cancel(struct folder *f);
 
 void resume_start(struct folder *f);
+void resume_drop_all(struct folder *f); /* the folder goes away, its session is gone */
 /* These rows may go on (a webhook accepted, the user said so). */
 void resume_rows(struct keeper *k, const int64_t *rows, size_t n);
 

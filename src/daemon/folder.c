@@ -29,6 +29,8 @@ struct folder *folder_new(struct account *a, struct watcher *w, const char *name
     set_roles(f, attrs);
     f->by_uid = g_hash_table_new(g_direct_hash, g_direct_equal);
     f->needs = g_ptr_array_new();
+    f->refetches = g_ptr_array_new();
+    f->recent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     f->resume = loop_timer_new(a->keeper->loop, on_resume, f);
     f->actions = action_queue_new(&(action_env){
         .loop = a->keeper->loop, .state = a->keeper->state, .mailboxes = a->boxes, .log = f->log, .folder = f->name,
@@ -61,10 +63,13 @@ void folder_free(struct folder *f) {
     state_cancel(f->account->keeper->state, f);
     drop_messages(f);
     need_drop_all(f);
+    resume_drop_all(f);
     action_queue_free(f->actions);
     loop_timer_free(f->resume);
     g_hash_table_destroy(f->by_uid);
     g_ptr_array_free(f->needs, TRUE);
+    g_ptr_array_free(f->refetches, TRUE);
+    g_hash_table_destroy(f->recent);
     wire_message_free(f->scope);
     g_free(f->scope_fields);
     g_free(f->trouble);

@@ -49,6 +49,7 @@ static void look_end(struct look *l) {
         f->look_again = false;
         look_start(f, again);
     } else {
+        f->not_before = 0; /* what comes from here on is new, whatever its date */
         folder_proved(f);
     }
     watcher_nudge(f->watcher);

@@ -14,6 +14,9 @@
 
 /* Failures of one step before its message is parked: about five hours. */
 #define STEP_TRIES 6
+/* Deliveries of one mail within this time are copies, not the same message again. */
+#define TWINS_MS 30000
+#define RECENT_MAX 4096
 
 static const char *const stage_names[MESSAGE_STAGES] = {"arriving", "fetching", "evaluating", "planning", "acting"};
 
@@ -362,6 +365,26 @@ static void planned(void *user, const error *err, const struct state_planned *p)
     message_free(m);
 }
 
+/*
+ * The same mail under another UID was handled before: a server that gave it a new UID, or a person who dragged it back.
+ * Two copies that were delivered at the same time (to an alias too) are not that: each is handled.
+ */
+static bool may_be_handled(struct message *m, const char *identity) {
+    GHashTable *recent = m->folder->recent;
+    uint64_t now = loop_now(keeper_of(m)->loop), *when;
+
+    if (!identity) {
+        return false;
+    }
+    if (g_hash_table_size(recent) > RECENT_MAX) {
+        g_hash_table_remove_all(recent);
+    }
+    when = g_hash_table_lookup(recent, identity);
+    bool twin = when && now - *when < TWINS_MS;
+    g_hash_table_insert(recent, g_strdup(identity), g_memdup2(&now, sizeof now));
+    return !twin;
+}
+
 struct plan_parts {
     GArray *steps, *deliveries;
     GPtrArray *args;
@@ -403,7 +426,7 @@ static void on_plan(void *user, wire_message *w) {
     }
     state_plan(keeper_of(m)->state,
                &(struct state_plan){
-                   .row = m->row, .identity = plan->identity, .skip_if_handled = plan->identity != NULL, .as_own = m->own,
+                   .row = m->row, .identity = plan->identity, .skip_if_handled = may_be_handled(m, plan->identity), .as_own = m->own,
                    .meta = m->message_id, .meta_len = m->message_id ? strlen(m->message_id) : 0,
                    .steps = (const struct state_step *)(void *)parts.steps->data, .n_steps = parts.steps->len,
                    .deliveries = (const struct state_delivery *)(void *)parts.deliveries->data,

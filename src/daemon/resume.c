@@ -23,6 +23,8 @@ static struct message *by_uid(struct folder *f, uint32_t uid) {
 }
 
 static void refetch_free(struct refetch *r) {
+    g_ptr_array_remove(r->folder->refetches, r);
+    state_cancel(r->folder->account->keeper->state, r);
     imap_set_release(&r->uids);
     g_free(r->rows);
     g_free(r);
@@ -165,6 +167,7 @@ static void listed(void *user, const error *err, const struct state_message *mes
     }
     r = g_new0(struct refetch, 1);
     r->folder = f;
+    g_ptr_array_add(f->refetches, r);
     r->rows = g_new0(int64_t, n + 1);
     for (size_t i = 0; i < n; i++) {
         if (take_up(f, &messages[i])) {
@@ -197,6 +200,12 @@ void resume_start(struct folder *f) {
                                       .stages = STATE_IN(STATE_PENDING) | STATE_IN(STATE_PLANNED), .skip_waiting = true,
                                       .limit = PAGE + g_hash_table_size(f->by_uid)},
                listed, f);
+}
+
+void resume_drop_all(struct folder *f) {
+    while (f->refetches->len) {
+        refetch_free(f->refetches->pdata[f->refetches->len - 1]);
+    }
 }
 
 /* --- single rows --------------------------------------------------------------------------------------------------------- */

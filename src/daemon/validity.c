@@ -156,6 +156,7 @@ void validity_settle(struct folder *f) {
     log_warn(&f->log, "UIDVALIDITY changed from %u to %u: the folder was made anew or restored", f->cursor.uidvalidity,
              f->uidvalidity);
     forget_messages(f);
+    g_hash_table_remove_all(f->recent);
     state_list(f->account->keeper->state,
                &(struct state_filter){.account = f->account->name, .folder = f->name, .limit = 1,
                                       .stages = STATE_IN(STATE_PENDING) | STATE_IN(STATE_PLANNED)},

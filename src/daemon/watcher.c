@@ -31,12 +31,19 @@ struct watcher *watcher_new(struct account *a, unsigned index) {
     return w;
 }
 
+void watcher_hang_up(struct watcher *w) {
+    w->stopping = true;
+    w->ready = false;
+    w->at = NULL;
+    secret_cancel(g_steal_pointer(&w->secret));
+    session_free(g_steal_pointer(&w->session));
+}
+
 void watcher_free(struct watcher *w) {
     if (!w) {
         return;
     }
-    secret_cancel(w->secret);
-    session_free(w->session);
+    watcher_hang_up(w);
     loop_timer_free(w->retry);
     loop_timer_free(w->poll);
     loop_timer_free(w->turn);
