@@ -96,6 +96,17 @@ static void locate(lua_State *L, int level, const char *message, struct vm_error
     }
 }
 
+/* Built on the main state: the stack of L may be full, which is what the error may be about. */
+static void take_traceback(lua_State *L, int level, struct vm_error *err_out) {
+    lua_State *M = vm_from(L)->L;
+
+    if (lua_checkstack(M, LUA_MINSTACK)) {
+        luaL_traceback(M, L, NULL, level);
+        err_out->traceback = g_strdup(lua_tostring(M, -1));
+        lua_pop(M, 1);
+    }
+}
+
 void vm_error_capture(lua_State *L, int level, const struct vm_budget *budget, struct vm_error *err_out) {
     g_autofree char *message = NULL;
 
@@ -113,9 +124,7 @@ void vm_error_capture(lua_State *L, int level, const struct vm_budget *budget, s
         err_out->file = g_strdup(budget->file);
         err_out->line = budget->line;
     }
-    luaL_traceback(L, L, NULL, level);
-    err_out->traceback = g_strdup(lua_tostring(L, -1));
-    lua_pop(L, 1);
+    take_traceback(L, level, err_out);
 }
 
 void vm_error_parse(const char *message, struct vm_error *err_out) {

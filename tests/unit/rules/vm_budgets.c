@@ -157,6 +157,25 @@ static void fault_61_deep_recursion_is_an_error_of_its_rule(void **state) {
     harness_release(&h);
 }
 
+static void fault_61_callbacks_of_c_functions_are_stopped_too(void **state) {
+    expect_blown("return function() pcall(string.gsub, 'x', 'x', function() while true do end end) return 1 end",
+                 VM_BLOWN_INSTRUCTIONS);
+    expect_blown("return function() local t = {} for i = 1, 100 do t[i] = i end\n"
+                 "pcall(table.sort, t, function(a, b) while true do end end) return 1 end",
+                 VM_BLOWN_INSTRUCTIONS);
+    expect_blown(
+        "return function() return tostring(setmetatable({}, {__tostring = function() while true do end end})) end",
+        VM_BLOWN_INSTRUCTIONS);
+    expect_blown("return function() local co = {} for i = 1, 1e7 do co[i] = coroutine.create(print) end end",
+                 VM_BLOWN_INSTRUCTIONS);
+    expect_blown("return function() error(setmetatable({}, {__tostring = function() return 'x' end, __close = 1,\n"
+                 "__index = function() while true do end end}).x) end",
+                 VM_BLOWN_INSTRUCTIONS);
+    expect_blown("local f f = function() return xpcall(f, function() while true do end end) end return function() f()\n"
+                 "while true do end end",
+                 VM_BLOWN_INSTRUCTIONS);
+}
+
 static void a_budget_is_one_for_all_slices_of_a_thread(void **state) {
     struct harness h;
     rules_job job = {0};
@@ -219,6 +238,7 @@ int main(void) {
         cmocka_unit_test(fault_61_a_table_that_grows_for_ever_is_stopped),
         cmocka_unit_test(fault_61_work_in_c_is_charged),
         cmocka_unit_test(fault_61_deep_recursion_is_an_error_of_its_rule),
+        cmocka_unit_test(fault_61_callbacks_of_c_functions_are_stopped_too),
         cmocka_unit_test(a_budget_is_one_for_all_slices_of_a_thread),
         cmocka_unit_test(hoarding_taints_the_vm_and_garbage_does_not),
         cmocka_unit_test(a_rule_that_logs_without_end_is_cut_short),
