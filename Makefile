@@ -106,8 +106,11 @@ SCRIPT_SRCS := $(wildcard tests/script/*.c)
 $(BUILD)/unit/session/dialogs: $(SCRIPT_SRCS) $(wildcard tests/session/*.c)
 $(BUILD)/tools/imap_script: $(SCRIPT_SRCS)
 
-# --- programs that tests use: tests/tools/NAME.c ----------------------------------------------------------------------
-TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c))
+# --- programs that tests use: tests/tools/NAME.c; killer.c is loaded into another program ------------------------------
+TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(filter-out %/killer.c,$(wildcard tests/tools/*.c))) $(BUILD)/tools/killer.so
+$(BUILD)/tools/killer.so: tests/tools/killer.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -fPIC -shared -o $@ $< -ldl
 $(BUILD)/tools/%: tests/tools/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(cflags_base) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(LIBS)

@@ -114,11 +114,16 @@ static void send_copy(void *user, const error *err, const struct state_row *rows
     session_copy(batch_session(c->batch), &c->batch->uids, c->batch->target, &call);
 }
 
+/* Dovecot 2.3 refuses STATUS of a missing folder without a code: then COPY is asked, whose refusal has to say TRYCREATE. */
+static bool refused_for_no_reason(const session_result *result) {
+    return result->err && result->answered && result->condition == IMAP_NO && result->code->name == IMAP_CODE_NONE;
+}
+
 static void status_known(void *user, const session_result *result) {
     struct copying *c = user;
     const imap_status *status = result->status;
 
-    if (trouble(c, result)) {
+    if (!refused_for_no_reason(result) && trouble(c, result)) {
         return;
     }
     c->batch->mark.validity = status && (status->have & IMAP_STATUS_UIDVALIDITY) ? status->uidvalidity : 0;
@@ -138,7 +143,8 @@ static void ask_status(struct copying *c) {
 struct lookup {
     struct copying *c;
     bool found;
-    error *err;
+    error *err;     /* not known: look again */
+    error *refused; /* by the server: later */
 };
 
 static void back(void *user, const session_result *result) {
@@ -152,6 +158,9 @@ static void back(void *user, const session_result *result) {
     if (l->err || result->err) {
         batch_again(c->batch, true);
         g_free(c);
+    } else if (l->refused) {
+        batch_failed(c->batch, g_steal_pointer(&l->refused));
+        g_free(c);
     } else if (l->found) {
         void (*then)(struct action_batch *) = c->then;
         struct action_batch *batch = c->batch;
@@ -161,13 +170,23 @@ static void back(void *user, const session_result *result) {
         ask_status(c);
     }
     error_free(l->err);
+    error_free(l->refused);
     g_free(l);
 }
 
+static void entered(void *user, const session_result *result) {
+    struct lookup *l = user;
+
+    if (result->err && result->answered && result->err->code != ERROR_NO_FOLDER) {
+        l->refused = error_copy(result->err);
+    }
+}
+
+/* A target that is not there any more, or another one by that name, has no copy. */
 static void searched(void *user, const session_result *result) {
     struct lookup *l = user;
 
-    if (result->err && !l->err) {
+    if (result->err && result->err->code != ERROR_NO_FOLDER && result->err->code != ERROR_GONE) {
         l->err = error_copy(result->err);
     }
     l->found = !result->err && result->found && !imap_set_is_empty(result->found);
@@ -181,7 +200,7 @@ static void look(struct copying *c, action_item *item) {
     imap_search_want want = {.uid_from = get32(item->note + 5), .header = "Message-ID", .header_value = item->message_id};
 
     l->c = c;
-    session_select(s, c->batch->target, true, NULL, &(session_call){0});
+    session_select(s, c->batch->target, true, NULL, &(session_call){.done = entered, .user = l});
     session_search(s, &want, &(session_call){.done = searched, .user = l, .uidvalidity = get32(item->note + 1)});
     session_select(s, batch_folder(c->batch), false, NULL, &(session_call){.done = back, .user = l});
 }

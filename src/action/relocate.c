@@ -80,7 +80,7 @@ static void looked_then_move(void *user, const session_result *result) {
     batch_gone(batch, &here);
     imap_set_release(&here);
     if (any && before) {
-        send_move(batch);
+        target_ensure(batch, send_move);
     }
 }
 
