@@ -12,14 +12,14 @@ static const struct maker {
     enum wire_verb verb;
     enum argument argument;
 } makers[] = {
-    {"move", WIRE_VERB_MOVE, ARGUMENT_FOLDER},     {"copy", WIRE_VERB_COPY, ARGUMENT_FOLDER},
-    {"flag", WIRE_VERB_FLAG, ARGUMENT_FLAGS},      {"unflag", WIRE_VERB_UNFLAG, ARGUMENT_FLAGS},
-    {"post", WIRE_VERB_POST, ARGUMENT_WEBHOOK},    {"delete", WIRE_VERB_DELETE, ARGUMENT_NONE},
-    {"junk", WIRE_VERB_JUNK, ARGUMENT_NONE},       {"archive", WIRE_VERB_ARCHIVE, ARGUMENT_NONE},
-    {"stop", WIRE_VERB_STOP, ARGUMENT_NONE},       {"label", WIRE_VERB_LABEL, ARGUMENT_LATER},
-    {"append", WIRE_VERB_APPEND, ARGUMENT_LATER},  {"forward", WIRE_VERB_STOP, ARGUMENT_LATER},
-    {"reply", WIRE_VERB_STOP, ARGUMENT_LATER},     {"pipe", WIRE_VERB_STOP, ARGUMENT_LATER},
-    {"save", WIRE_VERB_STOP, ARGUMENT_LATER},      {"notify", WIRE_VERB_STOP, ARGUMENT_LATER},
+    {"move", WIRE_VERB_MOVE, ARGUMENT_FOLDER},    {"copy", WIRE_VERB_COPY, ARGUMENT_FOLDER},
+    {"flag", WIRE_VERB_FLAG, ARGUMENT_FLAGS},     {"unflag", WIRE_VERB_UNFLAG, ARGUMENT_FLAGS},
+    {"post", WIRE_VERB_POST, ARGUMENT_WEBHOOK},   {"delete", WIRE_VERB_DELETE, ARGUMENT_NONE},
+    {"junk", WIRE_VERB_JUNK, ARGUMENT_NONE},      {"archive", WIRE_VERB_ARCHIVE, ARGUMENT_NONE},
+    {"stop", WIRE_VERB_STOP, ARGUMENT_NONE},      {"label", WIRE_VERB_LABEL, ARGUMENT_LATER},
+    {"append", WIRE_VERB_APPEND, ARGUMENT_LATER}, {"forward", WIRE_VERB_STOP, ARGUMENT_LATER},
+    {"reply", WIRE_VERB_STOP, ARGUMENT_LATER},    {"pipe", WIRE_VERB_STOP, ARGUMENT_LATER},
+    {"save", WIRE_VERB_STOP, ARGUMENT_LATER},     {"notify", WIRE_VERB_STOP, ARGUMENT_LATER},
 };
 
 struct action_ud {

@@ -1,10 +1,10 @@
 /*
  * action_priv.h - what a rule's `actions` list says, and its templates ("Invoices/${year}/${number}").
  *
- * A template is text with ${name} in it: 1, 2, ... and names for captures of the rule's regular expressions; year, month,
- * day, date:FORMAT (strftime's %Y %m %d %H %M %S %y %b %B %a %A %j %V %G %u %%) for the message's Date as written, else
- * its arrival; from, from.name, from.local, from.domain and the same for to, cc, recipient and reply_to (the first
- * address each); subject, list_id, account, folder. "$$" is a dollar sign.
+ * A template is text with ${name} in it: 1, 2, ... and names for captures of the rule's regular expressions; year,
+ * month, day, date:FORMAT (strftime's %Y %m %d %H %M %S %y %b %B %a %A %j %V %G %u %%) for the message's Date as
+ * written, else its arrival; from, from.name, from.local, from.domain and the same for to, cc, recipient and reply_to
+ * (the first address each); subject, list_id, account, folder. "$$" is a dollar sign.
  *
  * What comes out of a message is a stranger's: in it control characters, hierarchy separators and wildcards become
  * "_", in keywords everything that an IMAP atom may not have; it is composed (NFC), trimmed and cut at
@@ -22,7 +22,7 @@ struct template;
 enum template_use { TEMPLATE_FOLDER, TEMPLATE_FLAG };
 enum template_status { TEMPLATE_OK, TEMPLATE_NEED, TEMPLATE_ERROR };
 
-/* Fails with ERROR_CONFIG: malformed, an unknown date format, text around the names that no folder or keyword may have. */
+/* Fails with ERROR_CONFIG: malformed, an unknown date format, text that no folder or keyword may have. */
 error *template_parse(const char *s, enum template_use use, struct template **template_out) G_GNUC_WARN_UNUSED_RESULT;
 void template_free(struct template *template); /* accepts NULL */
 /* Fails with ERROR_CONFIG if a name is neither known nor one of captures (set of strings; NULL = there are none). */

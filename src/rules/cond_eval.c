@@ -32,7 +32,7 @@ void cond_run_free(struct cond_run *run) {
     g_free(run);
 }
 
-/* --- indexes ------------------------------------------------------------------------------------------------------ */
+/* --- indexes ----------------------------------------------------------------------------------------------------- */
 
 static void found(void *user, unsigned id) {
     struct cond_run *run = user;
@@ -85,7 +85,7 @@ bool cond_read_guard(struct cond_run *run, int rule) {
     return true;
 }
 
-/* --- tests -------------------------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------------------------- */
 
 static bool compare(const struct cond_test *test, const struct cond_string *v) {
     switch (test->op) {
@@ -230,7 +230,7 @@ enum cond_result cond_eval(struct cond_run *run, const struct cond *cond, error 
     return result;
 }
 
-/* --- captures ------------------------------------------------------------------------------------------------------ */
+/* --- captures ---------------------------------------------------------------------------------------------------- */
 
 static void add_capture(struct cond_run *run, GArray *captures, const char *name, const char *value) {
     wire_message *reply = run->job->reply;

@@ -40,7 +40,7 @@ static void push_field(lua_State *L, const struct cond_field *field, const char 
     luaL_setmetatable(L, FIELD_TYPE);
 }
 
-/* --- operands ------------------------------------------------------------------------------------------------------ */
+/* --- operands ---------------------------------------------------------------------------------------------------- */
 
 static bool is_plain(lua_State *L, int index) {
     size_t len;
@@ -77,7 +77,8 @@ static bool read_options(lua_State *L, struct cond_operand *operand) {
         return false;
     }
     for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
-        good = good && lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "case") == 0 && lua_isboolean(L, -1);
+        good =
+            good && lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "case") == 0 && lua_isboolean(L, -1);
         operand->has_case = true;
         operand->exact = lua_toboolean(L, -1);
     }
@@ -143,7 +144,7 @@ static char *read_file(struct loader *loader, const wire_place *place, const cha
     return text;
 }
 
-/* --- tests --------------------------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------------------------- */
 
 static int make_test(lua_State *L, struct loader *loader, const struct field_ud *f, const char *name,
                      const wire_place *place, struct cond_operand *operand) {
@@ -246,7 +247,7 @@ static int make_has_flag(lua_State *L) {
     return make_test(L, loader, &f, "is", &place, &operand);
 }
 
-/* --- operators ------------------------------------------------------------------------------------------------------ */
+/* --- operators --------------------------------------------------------------------------------------------------- */
 
 static int make_node(lua_State *L, struct loader *loader, enum cond_kind kind, const struct cond *const *kids, size_t n,
                      const wire_place *place) {
@@ -273,7 +274,8 @@ static int operator_misused(lua_State *L, struct loader *loader, const wire_plac
         const struct field_ud *f = lua_touserdata(L, side);
         loader_mistake(loader, place, "%s needs a test next to %s", f->field->name, sign);
     } else if (!config_is_unknown(L, side)) {
-        loader_mistake(loader, place, "%s needs conditions on both sides, not a %s%s", sign, luaL_typename(L, side), hint);
+        loader_mistake(loader, place, "%s needs conditions on both sides, not a %s%s", sign, luaL_typename(L, side),
+                       hint);
     }
     return push_mistake(L, loader, place);
 }
@@ -331,7 +333,7 @@ static int index_condition(lua_State *L) {
     return 1;
 }
 
-/* --- all { }, any { }, none { } --------------------------------------------------------------------------------------- */
+/* --- all { }, any { }, none { } ---------------------------------------------------------------------------------- */
 
 static int from_list(lua_State *L, enum cond_kind kind, const char *name) {
     struct loader *loader = loader_from(L);
@@ -348,7 +350,8 @@ static int from_list(lua_State *L, enum cond_kind kind, const char *name) {
         kids[i] = config_cond(L, -1);
         if (!kids[i]) {
             if (!config_is_unknown(L, -1)) {
-                loader_mistake(loader, &place, "%s: entry %zu is no condition but a %s", name, i + 1, luaL_typename(L, -1));
+                loader_mistake(loader, &place, "%s: entry %zu is no condition but a %s", name, i + 1,
+                               luaL_typename(L, -1));
             }
             return push_mistake(L, loader, &place);
         }
@@ -372,10 +375,10 @@ static int make_none(lua_State *L) {
     return operator_not(L);
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------------------ */
+/* --- opening ----------------------------------------------------------------------------------------------------- */
 
-static const luaL_Reg field_methods[] = {{"__index", index_field},   {"__band", field_misused}, {"__bor", field_misused},
-                                         {"__bnot", field_misused},  {"__call", field_misused}, {NULL, NULL}};
+static const luaL_Reg field_methods[] = {{"__index", index_field},  {"__band", field_misused}, {"__bor", field_misused},
+                                         {"__bnot", field_misused}, {"__call", field_misused}, {NULL, NULL}};
 static const luaL_Reg condition_methods[] = {{"__band", operator_and},     {"__bor", operator_or},
                                              {"__bnot", operator_not},     {"__call", call_condition},
                                              {"__index", index_condition}, {NULL, NULL}};

@@ -46,9 +46,9 @@ const struct cond_field *cond_fields(size_t *count_out) {
 }
 
 const char *const *cond_tests_of(const struct cond_field *field) {
-    static const char *const strings[] = {"is",     "contains", "starts", "ends",    "glob",
-                                          "regex",  "exists",   "any_of", "in_file", NULL};
-    static const char *const addresses[] = {"is",     "contains", "starts", "ends",    "glob",    "regex",
+    static const char *const strings[] = {"is",    "contains", "starts", "ends",    "glob",
+                                          "regex", "exists",   "any_of", "in_file", NULL};
+    static const char *const addresses[] = {"is",     "contains", "starts",  "ends",    "glob",   "regex",
                                             "exists", "any_of",   "in_file", "address", "domain", NULL};
     static const char *const numbers[] = {"over", "under", NULL};
     static const char *const thing[] = {"exists", NULL};
@@ -85,9 +85,9 @@ struct maker {
 
 static uint64_t leaf_cost(enum cond_rank rank, enum cond_op op) {
     static const uint64_t far[] = {0, 1000, 1000000, 1000000000};
-    static const unsigned work[] = {[OP_IS] = 2,     [OP_CONTAINS] = 5, [OP_STARTS] = 3, [OP_ENDS] = 3,
-                                    [OP_GLOB] = 8,   [OP_REGEX] = 50,   [OP_EXISTS] = 1, [OP_ONE_OF] = 3,
-                                    [OP_OVER] = 1,   [OP_UNDER] = 1,    [OP_HOLDS] = 10};
+    static const unsigned work[] = {
+        [OP_IS] = 2,     [OP_CONTAINS] = 5, [OP_STARTS] = 3, [OP_ENDS] = 3,  [OP_GLOB] = 8,  [OP_REGEX] = 50,
+        [OP_EXISTS] = 1, [OP_ONE_OF] = 3,   [OP_OVER] = 1,   [OP_UNDER] = 1, [OP_HOLDS] = 10};
 
     return far[rank] + work[op];
 }
@@ -180,8 +180,10 @@ static char *normal_address(const char *s) {
 
 static error *make_address(const struct maker *m, const char *s, const struct cond **cond_out) {
     if (strpbrk(s, "<>") || (strchr(s, ' ') && !strchr(s, '@'))) {
-        return error_new(ERROR_CONFIG, "%s:%s compares the address alone (\"user@example.com\"); for names use "
-                         "%s:contains", m->field->name, m->name, m->field->name);
+        return error_new(ERROR_CONFIG,
+                         "%s:%s compares the address alone (\"user@example.com\"); for names use "
+                         "%s:contains",
+                         m->field->name, m->name, m->field->name);
     }
     if (strcmp(m->name, "address") == 0 && !strchr(s, '@')) {
         return error_new(ERROR_CONFIG, "\"%s\" is no address; %s:domain compares the domain", s, m->field->name);
@@ -325,7 +327,7 @@ static error *make_one_of(const struct maker *m, const char *const *list, const 
             return error_new(ERROR_CONFIG, "%s:%s: \"%s\" is not UTF-8", m->field->name, m->name, shown);
         }
         bool is_domain = is_domain_entry(m, *list);
-        g_autofree char *normal = is_domain    ? mail_domain_normalize(*list + (**list == '@'))
+        g_autofree char *normal = is_domain   ? mail_domain_normalize(*list + (**list == '@'))
                                   : addresses ? normal_address(*list)
                                               : g_strdup(*list);
         add_entry(m, is_domain ? domains : values, normal ? normal : *list);
@@ -385,7 +387,7 @@ static error *make_list(const struct maker *m, const char *const *list, const st
     return err;
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------------ */
+/* --- numbers ----------------------------------------------------------------------------------------------------- */
 
 static error *make_number(const struct maker *m, const struct cond_operand *o, const struct cond **cond_out) {
     bool size = m->field->kind == FIELD_SIZE, is_new;
@@ -402,13 +404,14 @@ static error *make_number(const struct maker *m, const struct cond_operand *o, c
                          size ? "a size such as \"10MB\"" : "a duration such as \"7d\"");
     }
     g_autofree char *key = g_strdup_printf("%" G_GUINT64_FORMAT, n);
-    struct cond_test *test = leaf(m, strcmp(m->name, "over") == 0 ? OP_OVER : OP_UNDER, ASPECT_VALUE, key, text, &is_new);
+    struct cond_test *test =
+        leaf(m, strcmp(m->name, "over") == 0 ? OP_OVER : OP_UNDER, ASPECT_VALUE, key, text, &is_new);
     test->number = n;
     *cond_out = wrap(m, test);
     return NULL;
 }
 
-/* --- entry -------------------------------------------------------------------------------------------------------- */
+/* --- entry ------------------------------------------------------------------------------------------------------- */
 
 static error *unknown_test(const struct maker *m) {
     const char *const *known = cond_tests_of(m->field);

@@ -8,14 +8,16 @@
  *   cond_trace.c   why
  *   cond_lua.c     how the config writes them
  *
- * A condition is a tree that never changes once made and belongs to its set. Leaves are tests; a test that occurs twice,
- * in whatever rules, exists once and is evaluated once for a message. `&` and `|` look at their operands cheapest first:
- * what is known without asking, then header fields, the structure, the text; among equals in the order written. The
- * first operand that decides ends it, so the text of a message is fetched only when all that is cheaper left it open.
+ * A condition is a tree that never changes once made and belongs to its set. Leaves are tests; a test that occurs
+ * twice, in whatever rules, exists once and is evaluated once for a message. `&` and `|` look at their operands
+ * cheapest first: what is known without asking, then header fields, the structure, the text; among equals in the order
+ * written. The first operand that decides ends it, so the text of a message is fetched only when all that is cheaper
+ * left it open.
  *
- * Tests for equality and, where a field has several, for substrings are answered by an index: one look-up of the message's value finds
- * every test that holds. A rule that needs one of these to hold (its guard) is not even looked at if none does; thus
- * ten thousand rules cost little more than ten.
+ * Tests for equality and, where a field has several of them, tests for what it contains are answered by an index: one
+ * look at the message's value finds every test that holds; globs and regular expressions, every test that may. A rule
+ * that needs one of these to hold (its guard) is not even looked at if none does; thus ten thousand rules cost little
+ * more than ten.
  */
 #ifndef RULES_COND_PRIV_H
 #define RULES_COND_PRIV_H
@@ -48,7 +50,19 @@ struct cond_field {
 const struct cond_field *cond_field_find(const char *name); /* NULL if there is none */
 const struct cond_field *cond_fields(size_t *count_out);
 
-enum cond_op { OP_IS, OP_CONTAINS, OP_STARTS, OP_ENDS, OP_GLOB, OP_REGEX, OP_EXISTS, OP_ONE_OF, OP_OVER, OP_UNDER, OP_HOLDS };
+enum cond_op {
+    OP_IS,
+    OP_CONTAINS,
+    OP_STARTS,
+    OP_ENDS,
+    OP_GLOB,
+    OP_REGEX,
+    OP_EXISTS,
+    OP_ONE_OF,
+    OP_OVER,
+    OP_UNDER,
+    OP_HOLDS
+};
 
 /* Which strings of a field are compared. An address list gives several views of itself. */
 enum cond_aspect {
@@ -71,14 +85,14 @@ struct cond_test {
     unsigned id;
     enum cond_op op;
     struct cond_source *source;
-    bool exact; /* case counts */
+    bool exact;    /* case counts */
     char *operand; /* folded unless exact; NULL for ONE_OF, REGEX, EXISTS, HOLDS */
     size_t operand_len;
     GHashTable *entries; /* ONE_OF: set of folded strings, else NULL */
     struct regex *regex;
     uint64_t number;
-    int index; /* of the set's index that answers it, -1 = none */
-    bool sifted; /* the index only says where it may hold: every match contains `literal` */
+    int index;     /* of the set's index that answers it, -1 = none */
+    bool sifted;   /* the index only says where it may hold: every match contains `literal` */
     char *literal; /* what the index looks for; NULL = none */
     bool literal_exact;
     char *shown; /* `from:domain "example.com"` */
@@ -96,9 +110,9 @@ struct cond {
     unsigned n_kids;
     unsigned depth;
     uint64_t cost;
-    enum cond_rank rank;  /* what nearly every message costs: the cheapest operand of `&`, all of `|` */
-    unsigned serial;      /* order of making, to find conditions that no rule uses */
-    bool is_mistake;      /* stands in for one that could not be made */
+    enum cond_rank rank; /* what nearly every message costs: the cheapest operand of `&`, all of `|` */
+    unsigned serial;     /* order of making, to find conditions that no rule uses */
+    bool is_mistake;     /* stands in for one that could not be made */
     bool used;
 };
 
@@ -117,18 +131,18 @@ struct cond_guard {
 
 struct cond_set {
     GStringChunk *strings;
-    GPtrArray *sources;         /* struct cond_source, by id */
-    GPtrArray *tests;           /* struct cond_test, by id */
+    GPtrArray *sources; /* struct cond_source, by id */
+    GPtrArray *tests;   /* struct cond_test, by id */
     GHashTable *sources_by_key;
-    GHashTable *tests_by_key;   /* text that tells tests apart -> struct cond_test */
-    GPtrArray *conds;           /* struct cond: all, in order of making */
-    GArray *indexes;            /* struct cond_index, after cond_set_index() */
-    GArray **guarded;           /* by test id: the rules (int) it is a guard of, or NULL */
-    struct cond_guard *guards;  /* by rule */
+    GHashTable *tests_by_key;  /* text that tells tests apart -> struct cond_test */
+    GPtrArray *conds;          /* struct cond: all, in order of making */
+    GArray *indexes;           /* struct cond_index, after cond_set_index() */
+    GArray **guarded;          /* by test id: the rules (int) it is a guard of, or NULL */
+    struct cond_guard *guards; /* by rule */
     size_t n_rules;
 };
 
-/* --- making (cond_make.c, cond_set.c) ----------------------------------------------------------------------------- */
+/* --- making (cond_make.c, cond_set.c) ---------------------------------------------------------------------------- */
 
 struct cond_set *cond_set_new(void);
 void cond_set_free(struct cond_set *set); /* accepts NULL */
@@ -146,8 +160,8 @@ struct cond_operand {
 
 /* name: "is", "contains", "any_of", ... Fails with ERROR_CONFIG. The condition belongs to the set. */
 error *cond_make_test(struct cond_set *set, const struct cond_field *field, const char *header, const char *name,
-                      const struct cond_operand *operand, const wire_place *place, const struct cond **cond_out)
-    G_GNUC_WARN_UNUSED_RESULT;
+                      const struct cond_operand *operand, const wire_place *place,
+                      const struct cond **cond_out) G_GNUC_WARN_UNUSED_RESULT;
 /* The tests that a field understands, NULL-terminated, static. */
 const char *const *cond_tests_of(const struct cond_field *field);
 /* ALL, ANY of at least one, NOT of one. NULL: nested deeper than LIMIT_COND_DEPTH. */

@@ -3,8 +3,8 @@
 #include <string.h>
 
 enum {
-    NEEDLES_MIN = 4,    /* fewer substrings of a field are searched for one by one */
-    ENTRIES_MAX = 256,  /* of one list that an index takes in */
+    NEEDLES_MIN = 4,   /* fewer substrings of a field are searched for one by one */
+    ENTRIES_MAX = 256, /* of one list that an index takes in */
     GUARD_TESTS_MAX = 256,
 };
 
@@ -203,7 +203,7 @@ void cond_foreach_positive(const struct cond *cond, void (*f)(const struct cond_
     }
 }
 
-/* --- indexes ------------------------------------------------------------------------------------------------------ */
+/* --- indexes ----------------------------------------------------------------------------------------------------- */
 
 static int index_for(struct cond_set *set, const struct cond_test *test, bool exact, bool needles) {
     struct cond_index fresh = {.source = test->source, .exact = exact};
@@ -279,7 +279,9 @@ static void find_literal(struct cond_set *set, struct cond_test *test) {
 }
 
 static void add_needle(struct cond_set *set, struct cond_test *test) {
-    enum needle_place place = test->op == OP_STARTS ? NEEDLE_AT_START : test->op == OP_ENDS ? NEEDLE_AT_END : NEEDLE_ANYWHERE;
+    enum needle_place place = test->op == OP_STARTS ? NEEDLE_AT_START
+                              : test->op == OP_ENDS ? NEEDLE_AT_END
+                                                    : NEEDLE_ANYWHERE;
 
     test->index = index_for(set, test, test->literal_exact, true);
     needles_add(g_array_index(set->indexes, struct cond_index, test->index).needles, test->literal,
@@ -383,8 +385,7 @@ static bool guard_adds_index(struct cond_guard *guard, int index) {
     return true;
 }
 
-static void set_guard(struct cond_set *set, int rule, const struct cond *when, const unsigned *uses,
-                      GPtrArray *tests) {
+static void set_guard(struct cond_set *set, int rule, const struct cond *when, const unsigned *uses, GPtrArray *tests) {
     struct cond_guard guard = {0};
 
     g_ptr_array_set_size(tests, 0);

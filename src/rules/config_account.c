@@ -9,8 +9,8 @@ enum { MINUTE = 60 * 1000, SECOND = 1000 };
 #define DAY (24 * HOUR)
 
 static const char *const tls_choices[] = {"implicit", "starttls", "none", NULL};
-static const char *const auth_choices[] = {"auto", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external",
-                                           NULL};
+static const char *const auth_choices[] = {"auto",    "plain",       "login",    "cram-md5",
+                                           "xoauth2", "oauthbearer", "external", NULL};
 static const char *const providers[] = {"google", "microsoft", "yahoo", NULL};
 
 static void read_host(struct reading_key *r, void *target) {
@@ -62,7 +62,7 @@ static void read_backlog(struct reading_key *r, void *target) {
     }
 }
 
-/* --- OAuth2 -------------------------------------------------------------------------------------------------------- */
+/* --- OAuth2 ------------------------------------------------------------------------------------------------------ */
 
 struct oauth2 {
     int provider;
@@ -122,7 +122,7 @@ static void read_oauth2(struct reading_key *r, void *target) {
     account->oauth2.refresh_token = o.refresh_token;
 }
 
-/* --- the account -------------------------------------------------------------------------------------------------- */
+/* --- the account ------------------------------------------------------------------------------------------------- */
 
 #define AT(member) offsetof(wire_account, member)
 static const struct key keys[] = {
@@ -180,8 +180,10 @@ static void check_account(struct loader *loader, const wire_account *a) {
     wire_place tls = loader_key_place(loader, &a->place, "tls");
 
     if (a->host && a->tls == WIRE_TLS_NONE && !is_loopback(a->host)) {
-        loader_mistake(loader, &tls, "account \"%s\": tls = \"none\" is for loopback addresses only: it would send the "
-                       "password in clear to %s", a->name, a->host);
+        loader_mistake(loader, &tls,
+                       "account \"%s\": tls = \"none\" is for loopback addresses only: it would send the "
+                       "password in clear to %s",
+                       a->name, a->host);
     }
     for (unsigned i = 0; i < loader->accounts->len; i++) {
         const wire_account *other = &g_array_index(loader->accounts, wire_account, i);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* --- limits -------------------------------------------------------------------------------------------------------- */
+/* --- limits ------------------------------------------------------------------------------------------------------ */
 
 #define KB UINT64_C(1024)
 #define MB (1024 * KB)
@@ -14,7 +14,11 @@ static const struct key limit_keys[] = {
     {.name = "header", .read = read_size, .offset = AT(header), .min = 4 * KB, .max = 16 * MB},
     {.name = "text", .read = read_size, .offset = AT(text), .min = 4 * KB, .max = 64 * MB},
     {.name = "attachment", .read = read_size, .offset = AT(attachment), .min = 4 * KB, .max = 100 * MB},
-    {.name = "evaluator_memory", .read = read_size, .offset = AT(evaluator_memory), .min = 128 * MB, .max = 1024 * 1024 * MB},
+    {.name = "evaluator_memory",
+     .read = read_size,
+     .offset = AT(evaluator_memory),
+     .min = 128 * MB,
+     .max = 1024 * 1024 * MB},
     {.name = "lua_memory", .read = read_size, .offset = AT(lua_memory), .min = MB, .max = 1024 * MB},
     {.name = "lua_instructions", .read = read_size, .offset = AT(lua_instructions), .min = 10000, .max = 100000000000},
     {.name = "deadline", .read = read_duration, .offset = AT(deadline), .min = 100, .max = 600000},
@@ -35,10 +39,11 @@ static void read_limits(struct reading_key *r, void *target) {
         reading_mistake(r, "must be a table: { text = \"1MB\", deadline = \"2s\" }");
         return;
     }
-    table_read(r->L, r->loader, -1, limit_keys, G_N_ELEMENTS(limit_keys), "limits", &r->place, &r->loader->rules->limits);
+    table_read(r->L, r->loader, -1, limit_keys, G_N_ELEMENTS(limit_keys), "limits", &r->place,
+               &r->loader->rules->limits);
 }
 
-/* --- defaults ------------------------------------------------------------------------------------------------------ */
+/* --- defaults ---------------------------------------------------------------------------------------------------- */
 
 static const char *const on_error[] = {"park", "skip", NULL};
 
@@ -91,7 +96,7 @@ int config_defaults(lua_State *L) {
     return 0;
 }
 
-/* --- one string each ------------------------------------------------------------------------------------------------ */
+/* --- one string each --------------------------------------------------------------------------------------------- */
 
 static char *one_string(lua_State *L, const char *name, char *already) {
     struct loader *loader = loader_from(L);

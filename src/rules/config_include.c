@@ -66,7 +66,7 @@ int config_include(lua_State *L) {
         return 0;
     }
     g_autofree char *base = g_path_get_dirname(place.file ? place.file : "");
-    g_autofree char *whole = *pattern == '/'         ? g_strdup(pattern)
+    g_autofree char *whole = *pattern == '/'          ? g_strdup(pattern)
                              : strcmp(base, ".") == 0 ? g_build_filename(loader->folder, pattern, NULL)
                                                       : g_build_filename(loader->folder, base, pattern, NULL);
     bool exact = !strpbrk(pattern, "*?[");

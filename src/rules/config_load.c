@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* --- what can only be checked at the end ------------------------------------------------------------------------------ */
+/* --- what can only be checked at the end ------------------------------------------------------------------------- */
 
 static bool has_account(const struct loader *loader, const char *name) {
     for (unsigned i = 0; i < loader->accounts->len; i++) {
@@ -70,8 +70,9 @@ static void check_reachable(struct loader *loader) {
         const struct rule *rule = &g_array_index(loader->rule_list, struct rule, i);
         const wire_rule *wire = &g_array_index(loader->wire_rules, wire_rule, i);
         if (end[wire->on] && (!wire->own || end[wire->on]->own)) {
-            loader_mistake(loader, &wire->place, "rule \"%s\" is never reached: rule \"%s\" ends evaluation for every message",
-                           wire->name, end[wire->on]->name);
+            loader_mistake(loader, &wire->place,
+                           "rule \"%s\" is never reached: rule \"%s\" ends evaluation for every message", wire->name,
+                           end[wire->on]->name);
         } else if (ends_everything(rule, wire)) {
             end[wire->on] = wire;
         }
@@ -134,7 +135,7 @@ static void check_whole(struct loader *loader) {
     }
 }
 
-/* --- into the CONFIG message --------------------------------------------------------------------------------------- */
+/* --- into the CONFIG message ------------------------------------------------------------------------------------- */
 
 static void show_places(struct loader *loader) {
     for (unsigned i = 0; i < loader->accounts->len; i++) {
@@ -212,7 +213,7 @@ static error *copy_message(const wire_message *message, wire_message **copy_out)
     return error_prefix(err, "config");
 }
 
-/* --- loading ------------------------------------------------------------------------------------------------------- */
+/* --- loading ----------------------------------------------------------------------------------------------------- */
 
 static void loader_init(struct loader *loader, rules *set, wire_message *out, const char *path, bool check_only) {
     *loader = (struct loader){.rules = set,

@@ -123,7 +123,7 @@ bool loader_is_public(struct loader *loader, const char *file) {
     return file && stat(loader_path(loader, file), &st) == 0 && (st.st_mode & (S_IRGRP | S_IROTH));
 }
 
-/* --- NAME "x" { ... } --------------------------------------------------------------------------------------------- */
+/* --- NAME "x" { ... } -------------------------------------------------------------------------------------------- */
 
 #define PENDING_TYPE "mailruled.pending"
 
@@ -197,8 +197,9 @@ int loader_curried(lua_State *L, const char *what, loader_take take) {
         loader_mistake(loader, &place, "%s %s", what, why);
     }
     struct pending *pending = lua_newuserdatauv(L, sizeof *pending, 0);
-    *pending = (struct pending){what, loader_str(loader, why ? "?" : lua_tostring(L, 1)), take, place,
-                                loader->rules->conds->conds->len, direct};
+    *pending = (struct pending){
+        what,  loader_str(loader, why ? "?" : lua_tostring(L, 1)), take, place, loader->rules->conds->conds->len,
+        direct};
     luaL_setmetatable(L, PENDING_TYPE);
     anchor(L, loader, pending);
     if (direct) {
@@ -221,15 +222,15 @@ void loader_check_pending(struct loader *loader) {
     }
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------------ */
+/* --- opening ----------------------------------------------------------------------------------------------------- */
 
 static const luaL_Reg pending_methods[] = {{"__call", take_table}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"account", config_account},   {"webhook", config_webhook},
-                                     {"rule", config_rule},         {"every", config_every},
-                                     {"include", config_include},   {"defaults", config_defaults},
-                                     {"state", config_state},       {"control", config_control},
-                                     {"metrics", config_metrics},   {NULL, NULL}};
+static const luaL_Reg functions[] = {{"account", config_account}, {"webhook", config_webhook},
+                                     {"rule", config_rule},       {"every", config_every},
+                                     {"include", config_include}, {"defaults", config_defaults},
+                                     {"state", config_state},     {"control", config_control},
+                                     {"metrics", config_metrics}, {NULL, NULL}};
 
 void loader_open(struct loader *loader) {
     lua_State *L = vm_state(loader->vm);

@@ -28,29 +28,28 @@
 #include <lua.h>
 
 struct loader {
-    rules *rules;      /* under construction */
+    rules *rules; /* under construction */
     struct vm *vm;
     wire_message *out; /* the CONFIG: its arena holds every string of it */
     bool check_only;
-    char *folder;      /* absolute, of the config file */
-    GArray *accounts;  /* wire_account */
-    GArray *webhooks;  /* wire_webhook */
-    GArray *payloads;  /* int: reference of each webhook's payload */
-    GArray *rule_list; /* struct rule, without wire */
-    GArray *wire_rules; /* wire_rule, of the same index */
-    GArray *mistakes;  /* wire_mistake */
+    char *folder;           /* absolute, of the config file */
+    GArray *accounts;       /* wire_account */
+    GArray *webhooks;       /* wire_webhook */
+    GArray *payloads;       /* int: reference of each webhook's payload */
+    GArray *rule_list;      /* struct rule, without wire */
+    GArray *wire_rules;     /* wire_rule, of the same index */
+    GArray *mistakes;       /* wire_mistake */
     GHashTable *rule_names; /* name -> wire_place; both in the arena */
-    GPtrArray *pending; /* struct pending *, in Lua's heap and anchored there: account "x" without its table */
-    GHashTable *sources; /* file -> struct source */
-    GHashTable *files;   /* absolute paths that were run */
-    GPtrArray *stack;    /* names of the files being run, innermost last */
-    unsigned aborted;    /* files that did not run to their end: what they would have defined is not missed */
+    GPtrArray *pending;     /* struct pending *, in Lua's heap and anchored there: account "x" without its table */
+    GHashTable *sources;    /* file -> struct source */
+    GHashTable *files;      /* absolute paths that were run */
+    unsigned aborted;       /* files that did not run to their end: what they would have defined is not missed */
     bool create_default;
     enum rule_on_error on_error_default;
     uint64_t idle_renew_default;
 };
 
-/* --- config_loader.c ------------------------------------------------------------------------------------------------ */
+/* --- config_loader.c --------------------------------------------------------------------------------------------- */
 
 /* The loader, from within a function that Lua calls; raises once the config is loaded. */
 struct loader *loader_from(lua_State *L);
@@ -77,14 +76,15 @@ void loader_unknown(struct loader *loader, const wire_place *place, const char *
                     const char *const *known);
 char *loader_str(struct loader *loader, const char *s); /* in the arena */
 
-/* Pushes `NAME "x"`: something that waits for its table and then calls take(loader, name, place, table index). */
+/* Pushes `NAME "x"`: something that waits for its table (at index 2), then calls take. serial: how many conditions there
+ * were before that table; UINT_MAX if that is not known. */
 typedef void (*loader_take)(lua_State *L, struct loader *loader, const char *name, const wire_place *place,
                             unsigned serial);
 int loader_curried(lua_State *L, const char *what, loader_take take);
 /* Names that were given but no table. */
 void loader_check_pending(struct loader *loader);
 
-/* --- config_source.c ------------------------------------------------------------------------------------------------- */
+/* --- config_source.c --------------------------------------------------------------------------------------------- */
 
 /* The place of `key =` in the table whose call stands at a place; that of the call if it is not seen. */
 wire_place loader_key_place(struct loader *loader, const wire_place *call, const char *key);
@@ -92,7 +92,7 @@ wire_place loader_key_place(struct loader *loader, const wire_place *call, const
 uint32_t loader_logic_line(struct loader *loader, const wire_place *call, const char *key);
 void config_source_free(void *source); /* a value of loader->sources */
 
-/* --- config_table.c, config_value.c ------------------------------------------------------------------------------------ */
+/* --- config_table.c, config_value.c ------------------------------------------------------------------------------ */
 
 struct key;
 /* What a reader has at hand. The value is on top of L's stack and stays there. */
@@ -114,8 +114,8 @@ struct key {
 
 /* Reads the table at index into target (a struct whose members the keys name); unknown keys are mistakes. Returns how
  * many there were: one of them may be a key that seems to be missing. */
-unsigned table_read(lua_State *L, struct loader *loader, int index, const struct key *keys, size_t n,
-                    const char *what, const wire_place *call, void *target);
+unsigned table_read(lua_State *L, struct loader *loader, int index, const struct key *keys, size_t n, const char *what,
+                    const wire_place *call, void *target);
 bool table_has(lua_State *L, int index, const char *key);
 
 /* "account: port must be ..." */
@@ -136,7 +136,7 @@ void read_function(struct reading_key *r, void *target); /* int: reference */
 void read_secret(struct reading_key *r, void *target);   /* wire_secret */
 bool read_secret_value(struct reading_key *r, wire_secret *secret_out);
 
-/* --- the names ----------------------------------------------------------------------------------------------------------- */
+/* --- the names --------------------------------------------------------------------------------------------------- */
 
 void config_secret_open(struct loader *loader);
 void config_open_conditions(struct loader *loader);

@@ -14,7 +14,7 @@ struct draft {
 static const char *const events[] = {"new", "flags", "gone", NULL};
 static const char *const on_error[] = {"park", "skip", NULL};
 
-/* --- on = every "1d" ---------------------------------------------------------------------------------------------- */
+/* --- on = every "1d" --------------------------------------------------------------------------------------------- */
 
 bool config_is_every(lua_State *L, int index, uint64_t *ms_out) {
     const uint64_t *ms = luaL_testudata(L, index, EVERY_TYPE);
@@ -57,7 +57,7 @@ static void read_on(struct reading_key *r, void *target) {
     }
 }
 
-/* --- when ---------------------------------------------------------------------------------------------------------- */
+/* --- when -------------------------------------------------------------------------------------------------------- */
 
 static void read_when(struct reading_key *r, void *target) {
     const struct cond *cond = config_cond(r->L, -1);
@@ -78,12 +78,13 @@ static void read_when(struct reading_key *r, void *target) {
         reading_mistake(r, "is a table: write all { ... } or any { ... }");
         return;
     default:
-        reading_mistake(r, "must be a condition such as from:domain \"example.com\", not a %s", luaL_typename(r->L, -1));
+        reading_mistake(r, "must be a condition such as from:domain \"example.com\", not a %s",
+                        luaL_typename(r->L, -1));
     }
 }
 
-/* To Lua `a and b` is b, and `a or b` is a: half of such a condition is lost without a trace. What was made and not used is
- * seen for certain, the rest in the source. */
+/* To Lua `a and b` is b, and `a or b` is a: half of such a condition is lost without a trace. What was made and not
+ * used is seen for certain, the rest in the source. */
 static void check_logic(struct loader *loader, const wire_place *call, unsigned serial) {
     static const char mistake[] =
         "conditions are combined with &, | and ~, not with `and`, `or`, `not`, which would drop a part of this one";
@@ -111,7 +112,7 @@ static void add_captures(const struct cond_test *test, void *user) {
     }
 }
 
-/* --- actions ------------------------------------------------------------------------------------------------------- */
+/* --- actions ----------------------------------------------------------------------------------------------------- */
 
 static void add_action(struct reading_key *r, struct rule *rule, size_t number) {
     struct action *action = config_action(r->L, -1);
@@ -149,7 +150,8 @@ static void read_actions(struct reading_key *r, void *target) {
     }
     for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1)) {
         if (lua_type(r->L, -2) == LUA_TSTRING) {
-            reading_mistake(r, "has the key \"%.40s\": it is a plain list, { move \"Folder\" }", lua_tostring(r->L, -2));
+            reading_mistake(r, "has the key \"%.40s\": it is a plain list, { move \"Folder\" }",
+                            lua_tostring(r->L, -2));
         }
     }
     if (n == 0) {
@@ -176,7 +178,7 @@ static void check_actions(struct loader *loader, const struct rule *rule, GHashT
     }
 }
 
-/* --- the rule ------------------------------------------------------------------------------------------------------ */
+/* --- the rule ---------------------------------------------------------------------------------------------------- */
 
 static void read_continue(struct reading_key *r, void *target) {
     bool goes_on = false;
@@ -236,9 +238,8 @@ static void check_name(struct loader *loader, const wire_rule *wire) {
 }
 
 static void take(lua_State *L, struct loader *loader, const char *name, const wire_place *place, unsigned serial) {
-    struct draft d = {.wire = {.name = loader_str(loader, name), .place = *place},
-                      .rule = {.run_ref = LUA_NOREF},
-                      .on_error = -1};
+    struct draft d = {
+        .wire = {.name = loader_str(loader, name), .place = *place}, .rule = {.run_ref = LUA_NOREF}, .on_error = -1};
 
     if (loader->rule_list->len >= LIMIT_RULES) {
         loader_mistake(loader, place, "more than %d rules", LIMIT_RULES);

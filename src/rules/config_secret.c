@@ -74,8 +74,9 @@ static int secret_command(lua_State *L) {
         lua_pop(L, 1);
     }
     if (!good) {
-        loader_mistake(loader, &secret->place,
-                       "secret.command needs the program and its arguments: secret.command { \"pass\", \"show\", \"mail\" }");
+        loader_mistake(
+            loader, &secret->place,
+            "secret.command needs the program and its arguments: secret.command { \"pass\", \"show\", \"mail\" }");
     }
     return 1;
 }
@@ -114,7 +115,8 @@ bool read_secret_value(struct reading_key *r, wire_secret *secret_out) {
         return false;
     }
     if (loader_is_public(r->loader, r->place.file)) {
-        reading_mistake(r, "stands in a file that others can read: chmod 600 it, or use secret.file, secret.command, ...");
+        reading_mistake(r,
+                        "stands in a file that others can read: chmod 600 it, or use secret.file, secret.command, ...");
         return false;
     }
     *secret_out = (wire_secret){.kind = WIRE_SECRET_LITERAL, .value = loader_str(r->loader, s), .place = r->place};

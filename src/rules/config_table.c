@@ -47,8 +47,8 @@ static bool read_entry(lua_State *L, struct loader *loader, const struct key *ke
     return false;
 }
 
-unsigned table_read(lua_State *L, struct loader *loader, int index, const struct key *keys, size_t n,
-                    const char *what, const wire_place *call, void *target) {
+unsigned table_read(lua_State *L, struct loader *loader, int index, const struct key *keys, size_t n, const char *what,
+                    const wire_place *call, void *target) {
     unsigned unknown = 0;
 
     index = lua_absindex(L, index);

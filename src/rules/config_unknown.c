@@ -1,6 +1,7 @@
 /*
- * A name that nobody knows, such as `form` for `from`, would end its file at the first use, and hide every mistake after it.
- * While the config loads it is recorded, and what stands in for it can be called, indexed and combined with anything.
+ * A name that nobody knows, such as `form` for `from`, would end its file at the first use and hide every mistake after
+ * it. While the config loads it is recorded, and what stands in for it can be called, indexed and combined with
+ * anything.
  */
 #include "config_priv.h"
 
@@ -31,9 +32,9 @@ bool config_is_unknown(lua_State *L, int index) {
 }
 
 void config_open_unknown(struct loader *loader) {
-    static const char *const events[] = {"__index", "__call", "__band", "__bor",  "__bnot", "__bxor", "__shl",
-                                         "__shr",   "__add",  "__sub",  "__mul",  "__div",  "__mod",  "__idiv",
-                                         "__pow",   "__unm",  "__concat", NULL};
+    static const char *const events[] = {"__index", "__call", "__band", "__bor", "__bnot",   "__bxor",
+                                         "__shl",   "__shr",  "__add",  "__sub", "__mul",    "__div",
+                                         "__mod",   "__idiv", "__pow",  "__unm", "__concat", NULL};
     lua_State *L = vm_state(loader->vm);
 
     vm_new_type(L, UNKNOWN_TYPE, NULL);

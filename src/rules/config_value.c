@@ -124,13 +124,14 @@ void read_choice(struct reading_key *r, void *target) {
     if (s) {
         g_autofree char *all = g_strjoinv("\", \"", (char **)(uintptr_t)r->key->choices);
         const char *near = text_nearest(s, r->key->choices);
-        reading_mistake(r, "is \"%s\"; it can be \"%s\"%s%s%s", s, all, near ? "; did you mean \"" : "", near ? near : "",
-                        near ? "\"?" : "");
+        reading_mistake(r, "is \"%s\"; it can be \"%s\"%s%s%s", s, all, near ? "; did you mean \"" : "",
+                        near ? near : "", near ? "\"?" : "");
     }
 }
 
 /* The value on top is a string or a list of strings: calls add for each. */
-static void each_string(struct reading_key *r, wire_strings *list, void (*check)(struct reading_key *r, const char *s)) {
+static void each_string(struct reading_key *r, wire_strings *list,
+                        void (*check)(struct reading_key *r, const char *s)) {
     if (lua_type(r->L, -1) == LUA_TSTRING) {
         char *s = reading_string(r);
         if (s) {
@@ -178,8 +179,8 @@ static void check_folder(struct reading_key *r, const char *s) {
     const char *mistake;
 
     if (*s == '\\') {
-        static const char *const roles[] = {"\\All",  "\\Archive", "\\Drafts",    "\\Flagged", "\\Important",
-                                            "\\Junk", "\\Sent",    "\\Trash", NULL};
+        static const char *const roles[] = {"\\All",  "\\Archive", "\\Drafts", "\\Flagged", "\\Important",
+                                            "\\Junk", "\\Sent",    "\\Trash",  NULL};
         for (const char *const *role = roles; *role; role++) {
             if (g_ascii_strcasecmp(*role, s) == 0) {
                 return;

@@ -41,7 +41,8 @@ static void read_method(struct reading_key *r, void *target) {
 
 /* RFC 9110 section 5.6.2. */
 static bool is_token(const char *s) {
-    return *s && strspn(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(s);
+    return *s &&
+           strspn(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(s);
 }
 
 static bool is_ours(const char *name) {
@@ -87,8 +88,8 @@ static void read_headers(struct reading_key *r, void *target) {
             reading_mistake(r, "%s", why);
             continue;
         }
-        w->headers[w->n_headers++] = (wire_header){loader_str(r->loader, lua_tostring(r->L, -2)),
-                                                   loader_str(r->loader, lua_tostring(r->L, -1))};
+        w->headers[w->n_headers++] =
+            (wire_header){loader_str(r->loader, lua_tostring(r->L, -2)), loader_str(r->loader, lua_tostring(r->L, -1))};
     }
 }
 

@@ -13,7 +13,16 @@
 
 enum { MAIL_NEEDS_MAX = 200 }; /* of one job; a server that never gives what it was asked for ends there */
 
-enum phase { PHASE_START, PHASE_NEXT_RULE, PHASE_WHEN, PHASE_ACTIONS, PHASE_RUN, PHASE_RULE_DONE, PHASE_PLAN, PHASE_FAIL };
+enum phase {
+    PHASE_START,
+    PHASE_NEXT_RULE,
+    PHASE_WHEN,
+    PHASE_ACTIONS,
+    PHASE_RUN,
+    PHASE_RULE_DONE,
+    PHASE_PLAN,
+    PHASE_FAIL
+};
 
 /* What a phase ends with. */
 enum turn { TURN_GO_ON, TURN_NEED };
@@ -22,10 +31,11 @@ struct engine {
     enum phase phase;
     struct cond_run *run;
     struct whereabouts where;
-    GArray *applying; /* int: the rules that apply there; NULL with trace, which tells of all */
-    const char *ended_by; /* name of the rule that ended evaluation */
-    size_t at;            /* into `applying`, or with trace into all rules */
+    GArray *applying;      /* int: the rules that apply there; NULL with trace, which tells of all */
+    const char *ended_by;  /* name of the rule that ended evaluation */
+    size_t at;             /* into `applying`, or with trace into all rules */
     unsigned steps_before; /* of the rule at work */
+    bool failed;           /* the rule at work, and the message goes on */
     size_t action;         /* of the rule at work */
     struct payload *payload;
     char *event_id;
@@ -42,7 +52,7 @@ struct engine {
     bool needs_raw; /* the server has no usable structure: nothing less than the whole message helps */
 };
 
-/* --- what the layer shares about jobs ----------------------------------------------------------------------------- */
+/* --- what the layer shares about jobs ---------------------------------------------------------------------------- */
 
 wire_message *job_need_mail(rules_job *job, const mail_need *need) {
     static const enum wire_need_kind kinds[] = {[MAIL_NEED_FIELDS] = WIRE_NEED_FIELDS,
@@ -137,7 +147,24 @@ char *job_event_id(rules_job *job, const char *webhook) {
     return kept;
 }
 
-/* --- errors of rules ---------------------------------------------------------------------------------------------- */
+static bool is_traced(const rules_job *job) {
+    return job->eval->u.eval.trace;
+}
+
+/* The trace of that rule: the last one, or a new one. */
+static wire_rule_trace *add_trace(rules_job *job, const struct rule *rule) {
+    wire_rule_trace trace = {.name = wire_str(job->reply, rule->wire->name)};
+    GArray *traces = job->engine->traces;
+    wire_rule_trace *last = traces->len ? &g_array_index(traces, wire_rule_trace, traces->len - 1) : NULL;
+
+    if (last && strcmp(last->name, trace.name) == 0) {
+        return last;
+    }
+    g_array_append_val(traces, trace);
+    return &g_array_index(traces, wire_rule_trace, traces->len - 1);
+}
+
+/* --- errors of rules --------------------------------------------------------------------------------------------- */
 
 /* The rule at work failed: what it planned is dropped, and the message goes on or is parked. */
 static void rule_failed(rules_job *job, const char *text, const char *traceback, const wire_place *place) {
@@ -149,6 +176,11 @@ static void rule_failed(rules_job *job, const char *text, const char *traceback,
 
     g_array_set_size(job->steps, e->steps_before);
     job->stopped = false;
+    e->failed = true;
+    if (is_traced(job)) {
+        g_autofree char *why = g_strdup_printf("failed: %s", text);
+        wire_strings_add(job->reply, &add_trace(job, job->at)->why, why);
+    }
     if (job->at->on_error == RULE_ON_ERROR_SKIP) {
         g_array_append_val(e->errors, err);
         e->phase = PHASE_RULE_DONE;
@@ -183,19 +215,7 @@ static void rule_failed_with(rules_job *job, error *err, const wire_place *at) {
     error_free(err);
 }
 
-/* --- trace ---------------------------------------------------------------------------------------------------------- */
-
-static bool is_traced(const rules_job *job) {
-    return job->eval->u.eval.trace;
-}
-
-static wire_rule_trace *add_trace(rules_job *job, const struct rule *rule) {
-    wire_rule_trace trace = {.name = wire_str(job->reply, rule->wire->name)};
-    GArray *traces = job->engine->traces;
-
-    g_array_append_val(traces, trace);
-    return &g_array_index(traces, wire_rule_trace, traces->len - 1);
-}
+/* --- trace ------------------------------------------------------------------------------------------------------- */
 
 static void trace_skipped(rules_job *job, const struct rule *rule, const char *why) {
     wire_rule_trace *trace = add_trace(job, rule);
@@ -219,7 +239,7 @@ static void trace_when(rules_job *job, bool matched) {
     }
 }
 
-/* --- phases ----------------------------------------------------------------------------------------------------------- */
+/* --- phases ------------------------------------------------------------------------------------------------------ */
 
 /* Before anything else: who the message is. */
 static enum turn start(rules_job *job) {
@@ -262,8 +282,8 @@ static struct rule *next_rule(rules_job *job) {
     }
     while (e->at < set->n_rules) {
         struct rule *rule = &set->rules[e->at++];
-        g_autofree char *why = e->ended_by ? g_strdup_printf("ended by rule %s", e->ended_by)
-                                           : scope_why_not(rule, &e->where);
+        g_autofree char *why =
+            e->ended_by ? g_strdup_printf("ended by rule %s", e->ended_by) : scope_why_not(rule, &e->where);
         if (!why) {
             return rule;
         }
@@ -283,6 +303,7 @@ static enum turn begin_rule(rules_job *job) {
     }
     e->steps_before = job->steps->len;
     e->action = 0;
+    e->failed = false;
     e->phase = PHASE_WHEN;
     g_array_set_size(job->captures, 0);
     return TURN_GO_ON;
@@ -432,13 +453,11 @@ static enum turn end_rule(rules_job *job) {
     struct engine *e = job->engine;
     const struct rule *rule = job->at;
     bool ends = job->stopped;
-    bool failed = e->errors->len && g_array_index(e->errors, wire_rule_error, e->errors->len - 1).rule &&
-                  strcmp(g_array_index(e->errors, wire_rule_error, e->errors->len - 1).rule, rule->wire->name) == 0;
 
     for (unsigned i = e->steps_before; i < job->steps->len && rule->cont == RULE_CONTINUE_DEFAULT; i++) {
         ends |= job_takes_away(g_array_index(job->steps, wire_step, i).verb);
     }
-    ends |= rule->cont == RULE_CONTINUE_NO && !failed;
+    ends |= rule->cont == RULE_CONTINUE_NO && !e->failed;
     if (ends && !rule->wire->dry_run) {
         e->ended_by = rule->wire->name;
     }
@@ -447,7 +466,7 @@ static enum turn end_rule(rules_job *job) {
     return TURN_GO_ON;
 }
 
-/* --- replies ------------------------------------------------------------------------------------------------------------ */
+/* --- replies ----------------------------------------------------------------------------------------------------- */
 
 static void *copy_array(wire_message *message, const GArray *array, size_t size, size_t *n_out) {
     void *copy = wire_alloc(message, size * array->len + 1);
@@ -459,8 +478,8 @@ static void *copy_array(wire_message *message, const GArray *array, size_t size,
     return copy;
 }
 
-/* Once a message has left its folder nothing can be done to it there: what sets flags or copies it goes before that, and
- * the first of several that take it away counts. What is on trial is shown where it was asked for. */
+/* Once a message has left its folder nothing can be done to it there: what sets flags or copies it goes before that,
+ * and the first of several that take it away counts. What is on trial is shown where it was asked for. */
 static void arrange_steps(GArray *steps) {
     GArray *early = g_array_new(FALSE, TRUE, sizeof(wire_step));
     GArray *late = g_array_new(FALSE, TRUE, sizeof(wire_step));
@@ -531,7 +550,7 @@ static wire_message *make_need(rules_job *job) {
     return out;
 }
 
-/* --- the job ---------------------------------------------------------------------------------------------------------- */
+/* --- the job ----------------------------------------------------------------------------------------------------- */
 
 rules_job *rules_begin(rules *set, wire_message *eval) {
     rules_job *job = g_new0(struct rules_job, 1);
@@ -560,8 +579,8 @@ rules_job *rules_begin(rules *set, wire_message *eval) {
 static enum turn step(rules_job *job) {
     struct engine *e = job->engine;
     static enum turn (*const phases[])(rules_job * job) = {
-        [PHASE_START] = start,          [PHASE_NEXT_RULE] = begin_rule, [PHASE_WHEN] = decide, [PHASE_ACTIONS] = act,
-        [PHASE_RUN] = run_function,     [PHASE_RULE_DONE] = end_rule};
+        [PHASE_START] = start, [PHASE_NEXT_RULE] = begin_rule, [PHASE_WHEN] = decide,
+        [PHASE_ACTIONS] = act, [PHASE_RUN] = run_function,     [PHASE_RULE_DONE] = end_rule};
 
     if (e->needs_raw) {
         mail_need raw = {.kind = MAIL_NEED_RAW, .limit = job->rules->limits.message};
@@ -584,7 +603,8 @@ wire_message *rules_run(rules_job *job) {
             continue;
         }
         if (is_mail_need(job->need) && ++e->mail_needs > MAIL_NEEDS_MAX) {
-            e->fatal = (wire_rule_error){.text = wire_str(job->reply, "the message is asked for again and again, and never there")};
+            e->fatal = (wire_rule_error){
+                .text = wire_str(job->reply, "the message is asked for again and again, and never there")};
             e->phase = PHASE_FAIL;
             break;
         }

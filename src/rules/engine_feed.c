@@ -11,8 +11,8 @@ static mail_param *convert_params(const wire_header *params, size_t n) {
     return list;
 }
 
-/* How deep a part is, from where its parent stands in depths (section -> depth + 1): of "2.1" that is "2.TEXT" if there is
- * one, else "2"; of "1" the top multipart "". */
+/* How deep a part is, from where its parent stands in depths (section -> depth + 1): of "2.1" that is "2.TEXT" if there
+ * is one, else "2"; of "1" the top multipart "". */
 static unsigned find_depth(GHashTable *depths, const char *section) {
     const char *dot = strrchr(section, '.');
     g_autofree char *parent = g_strndup(section, dot ? (gsize)(dot - section) : 0);

@@ -13,7 +13,7 @@ struct scopes {
     GHashTable *by_key;
 };
 
-/* --- does a rule apply? -------------------------------------------------------------------------------------------- */
+/* --- does a rule apply? ------------------------------------------------------------------------------------------ */
 
 /* RFC 3501 section 5.1: INBOX in any case. The rest of a name is as it is. */
 static const char *after_inbox(const char *name) {
@@ -108,7 +108,7 @@ char *scope_why_not(const struct rule *rule, const struct whereabouts *where) {
     return NULL;
 }
 
-/* --- remembered ---------------------------------------------------------------------------------------------------- */
+/* --- remembered -------------------------------------------------------------------------------------------------- */
 
 struct scopes *scopes_new(const rules *set) {
     struct scopes *scopes = g_new0(struct scopes, 1);
@@ -155,7 +155,7 @@ GArray *scopes_find(struct scopes *scopes, const struct whereabouts *where) {
     return found;
 }
 
-/* --- what to fetch first ------------------------------------------------------------------------------------------- */
+/* --- what to fetch first ----------------------------------------------------------------------------------------- */
 
 static void add_query(GHashTable *names, enum mail_query query) {
     for (const char *const *f = mail_query_fields(query); *f; f++) {

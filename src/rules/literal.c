@@ -1,6 +1,6 @@
 /*
- * What every match of a pattern contains, so that texts without it need not be matched. Only what is seen at once: runs of
- * plain ASCII characters outside groups. Whatever is not surely understood gives no literal at all, never a wrong one.
+ * What every match of a pattern contains, so that texts without it need not be matched. Only what is seen at once: runs
+ * of plain ASCII characters outside groups. Whatever is not surely understood gives no literal, never a wrong one.
  */
 #include "match_priv.h"
 
@@ -51,7 +51,7 @@ char *match_glob_literal(const char *pattern) {
     return finish(&runs, true);
 }
 
-/* --- regular expressions -------------------------------------------------------------------------------------------- */
+/* --- regular expressions ----------------------------------------------------------------------------------------- */
 
 enum token { TOKEN_END, TOKEN_CHAR, TOKEN_ITEM, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_BAR, TOKEN_REPEAT, TOKEN_OBSCURE };
 

@@ -72,8 +72,8 @@ static const char *match_one(const char *p, gunichar c) {
     return *p && g_utf8_get_char(p) == c ? g_utf8_next_char(p) : NULL;
 }
 
-/* Where to go on after a mismatch: the pattern after a star, and the text that the star has not taken yet. Only the last
- * star of a kind is ever gone back to: a longer run of an earlier one cannot help where the later one fails. */
+/* Where to go on after a mismatch: the pattern after a star, and the text that the star has not taken yet. Only the
+ * last star of a kind is ever gone back to: a longer run of an earlier one cannot help where the later one fails. */
 struct star {
     const char *pattern;
     const char *s;

@@ -12,8 +12,8 @@
 /* Valid UTF-8 to what compares equal whatever the case: Unicode case folding, combining marks composed. g_free. */
 char *match_fold(const char *s, size_t len, size_t *len_out);
 
-/* `*` any run, `?` one character, `[a-z]` `[!a-z]` one of a set, `\` takes the next one as it is. UTF-8 both. Time is at
- * most pattern times subject. */
+/* `*` any run, `?` one character, `[a-z]` `[!a-z]` one of a set, `\` takes the next one as it is. UTF-8 both. Time is
+ * at most pattern times subject. */
 bool match_glob(const char *pattern, const char *s);
 bool match_is_glob(const char *s); /* has one of * ? [ that no backslash hides */
 /* NULL if it is well formed, else what is wrong with it; static. */
@@ -32,7 +32,7 @@ char *match_regex_literal(const char *pattern, bool *caseless);
 struct needles;
 
 struct needles *needles_new(void);
-void needles_free(struct needles *needles);                                         /* accepts NULL */
+void needles_free(struct needles *needles); /* accepts NULL */
 enum needle_place { NEEDLE_ANYWHERE, NEEDLE_AT_START, NEEDLE_AT_END };
 /* s is borrowed. */
 void needles_add(struct needles *needles, const char *s, size_t len, enum needle_place place, unsigned id);

@@ -31,8 +31,8 @@ struct regex_matcher {
 
 /* What may stand at the start of a pattern as "(*NAME)" and changes nothing that protects us. */
 static bool is_harmless_option(const char *name, size_t len) {
-    static const char *const names[] = {"UTF", "UCP", "CR", "LF", "CRLF", "ANYCRLF", "ANY", "NUL",
-                                        "BSR_ANYCRLF", "BSR_UNICODE"};
+    static const char *const names[] = {"UTF",     "UCP", "CR",  "LF",          "CRLF",
+                                        "ANYCRLF", "ANY", "NUL", "BSR_ANYCRLF", "BSR_UNICODE"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0) {

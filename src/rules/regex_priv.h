@@ -27,8 +27,8 @@ enum {
 };
 
 /* Fails with ERROR_CONFIG, the text says what and shows where: `missing closing parenthesis at "(abc" >>>""`. */
-error *regex_compile(const char *pattern, size_t len, unsigned flags, struct regex **regex_out)
-    G_GNUC_WARN_UNUSED_RESULT;
+error *regex_compile(const char *pattern, size_t len, unsigned flags,
+                     struct regex **regex_out) G_GNUC_WARN_UNUSED_RESULT;
 void regex_free(struct regex *regex); /* accepts NULL */
 
 unsigned regex_groups(const struct regex *regex); /* capture groups, without the whole match */
@@ -43,8 +43,8 @@ enum regex_status { REGEX_MATCH, REGEX_NO_MATCH, REGEX_FAILED };
 
 #define REGEX_UNSET ((size_t)-1)
 
-/* Octet offsets into the subject: group i is [from[2 * i], from[2 * i + 1]), 0 the whole match, REGEX_UNSET if the group
- * took no part. Valid until the matcher's next match. */
+/* Octet offsets into the subject: group i is [from[2 * i], from[2 * i + 1]), 0 the whole match, REGEX_UNSET if the
+ * group took no part. Valid until the matcher's next match. */
 struct regex_match {
     const size_t *from;
     unsigned n; /* groups that may be looked at, the whole match included */

@@ -5,7 +5,7 @@
  *   lib_*.c     one file = one Lua table or type: msg, re, json, log, kv, http, time
  *   regex.c     PCRE2 with limits and a deadline                                     (regex_priv.h)
  *   config_*.c  the config language: account, webhook, rule, include, defaults, secret -> wire_config
- *   cond_*.c    conditions: built by the config as Lua userdata, compiled to a costed tree, evaluated lazily (cond_priv.h)
+ *   cond_*.c    conditions: built by the config as Lua userdata, a costed tree, evaluated lazily     (cond_priv.h)
  *   action.c    the action constructors of the config and their templates ("Invoices/${year}")
  *   payload.c   the JSON body of a webhook (jansson)
  *   engine.c    a job: rules in order -> plan | need | fail
@@ -28,7 +28,7 @@ enum rule_continue { RULE_CONTINUE_DEFAULT, RULE_CONTINUE_YES, RULE_CONTINUE_NO 
 
 struct rule {
     int index;
-    wire_rule *wire; /* name, place, accounts, folders, event, dry_run, own, limit */
+    wire_rule *wire;         /* name, place, accounts, folders, event, dry_run, own, limit */
     const struct cond *when; /* NULL = always */
     struct action **actions;
     size_t n_actions;
@@ -50,7 +50,7 @@ struct rules {
     struct cond_set *conds; /* every compiled condition */
     GPtrArray *actions;     /* struct action: every one of the config */
     struct regex_matcher *matcher;
-    struct scopes *scopes;  /* which rules apply where (engine_scope.c) */
+    struct scopes *scopes; /* which rules apply where (engine_scope.c) */
 };
 
 struct capture {
@@ -62,13 +62,13 @@ struct rules_job {
     rules *rules;
     wire_message *eval;
     mail_view *view;
-    wire_message *reply; /* the PLAN under construction */
-    GArray *steps;       /* wire_step, strings in reply's arena */
-    GArray *captures;    /* struct capture of the rule at work, strings in reply's arena */
-    wire_message *need;   /* set by whoever cannot go on: engine hands it out */
-    wire_message *answer; /* the last one */
-    struct rule *at;      /* rule at work, NULL = none */
-    bool stopped;         /* `stop`, or a move or delete without `continue` */
+    wire_message *reply;   /* the PLAN under construction */
+    GArray *steps;         /* wire_step, strings in reply's arena */
+    GArray *captures;      /* struct capture of the rule at work, strings in reply's arena */
+    wire_message *need;    /* set by whoever cannot go on: engine hands it out */
+    wire_message *answer;  /* the last one */
+    struct rule *at;       /* rule at work, NULL = none */
+    bool stopped;          /* the rule at work said stop */
     int64_t now;           /* when it began, seconds since the epoch: the same for all its rules */
     struct engine *engine; /* engine.c's own progress */
     struct msg_ud *msg;    /* lib_msg.c's userdata for this job, NULL = none yet; invalidated when the job ends */

@@ -5,12 +5,21 @@
 
 #include <string.h>
 
-enum part_kind { PART_TEXT, PART_CAPTURE, PART_DATE, PART_ADDRESS, PART_SUBJECT, PART_LIST_ID, PART_ACCOUNT, PART_FOLDER };
+enum part_kind {
+    PART_TEXT,
+    PART_CAPTURE,
+    PART_DATE,
+    PART_ADDRESS,
+    PART_SUBJECT,
+    PART_LIST_ID,
+    PART_ACCOUNT,
+    PART_FOLDER
+};
 enum address_part { ADDRESS_WHOLE, ADDRESS_NAME, ADDRESS_LOCAL, ADDRESS_DOMAIN };
 
 struct part {
     enum part_kind kind;
-    char *text; /* literal text, name as written, without "${}" */
+    char *text;         /* literal text, name as written, without "${}" */
     const char *format; /* DATE */
     enum mail_query query;
     enum address_part address;
@@ -32,30 +41,27 @@ void template_free(struct template *template) {
     }
 }
 
-/* --- names -------------------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     enum part_kind kind;
     const char *format;
 } names[] = {
-    {"year", PART_DATE, "%Y"},        {"month", PART_DATE, "%m"},      {"day", PART_DATE, "%d"},
-    {"date", PART_DATE, "%Y-%m-%d"},  {"subject", PART_SUBJECT, NULL}, {"list_id", PART_LIST_ID, NULL},
-    {"account", PART_ACCOUNT, NULL},  {"folder", PART_FOLDER, NULL},
+    {"year", PART_DATE, "%Y"},       {"month", PART_DATE, "%m"},      {"day", PART_DATE, "%d"},
+    {"date", PART_DATE, "%Y-%m-%d"}, {"subject", PART_SUBJECT, NULL}, {"list_id", PART_LIST_ID, NULL},
+    {"account", PART_ACCOUNT, NULL}, {"folder", PART_FOLDER, NULL},
 };
 static const struct {
     const char *name;
     enum mail_query query;
-} addresses[] = {{"from", MAIL_FROM},
-                 {"to", MAIL_TO},
-                 {"cc", MAIL_CC},
-                 {"recipient", MAIL_RECIPIENT},
-                 {"reply_to", MAIL_REPLY_TO}};
+} addresses[] = {
+    {"from", MAIL_FROM}, {"to", MAIL_TO}, {"cc", MAIL_CC}, {"recipient", MAIL_RECIPIENT}, {"reply_to", MAIL_REPLY_TO}};
 static const char *const address_parts[] = {
     [ADDRESS_WHOLE] = "", [ADDRESS_NAME] = ".name", [ADDRESS_LOCAL] = ".local", [ADDRESS_DOMAIN] = ".domain"};
 static const char *const known_names[] = {
-    "year",        "month",    "day", "date",    "subject",   "list_id",  "account",          "folder", "from",
-    "from.domain", "from.name", "from.local", "to", "to.domain", "to.local", "recipient", "recipient.domain", NULL};
+    "year",        "month",     "day",        "date", "subject",   "list_id",  "account",   "folder",           "from",
+    "from.domain", "from.name", "from.local", "to",   "to.domain", "to.local", "recipient", "recipient.domain", NULL};
 
 static error *check_format(const char *format) {
     for (const char *p = format; (p = strchr(p, '%')) != NULL; p += 2) {
@@ -99,7 +105,7 @@ static error *name_part(struct part *part) {
     return NULL;
 }
 
-/* --- parsing ------------------------------------------------------------------------------------------------------ */
+/* --- parsing ----------------------------------------------------------------------------------------------------- */
 
 static void add_text(struct template *template, GString *text) {
     struct part part = {.kind = PART_TEXT};
@@ -203,8 +209,10 @@ error *template_check(const struct template *template, GHashTable *captures) {
         if (near) {
             return error_new(ERROR_CONFIG, "unknown name ${%s}; did you mean ${%s}?", part->text, near);
         }
-        return error_new(ERROR_CONFIG, "${%s} is no name of a template, and no regular expression of this rule's `when` "
-                         "captures it", part->text);
+        return error_new(ERROR_CONFIG,
+                         "${%s} is no name of a template, and no regular expression of this rule's `when` "
+                         "captures it",
+                         part->text);
     }
     return NULL;
 }
@@ -225,7 +233,7 @@ void template_fields_needed(const struct template *template, GHashTable *fields)
     }
 }
 
-/* --- expanding ---------------------------------------------------------------------------------------------------- */
+/* --- expanding --------------------------------------------------------------------------------------------------- */
 
 static bool is_kept(gunichar c, enum template_use use, char delimiter) {
     if (use == TEMPLATE_FLAG) {
@@ -347,7 +355,8 @@ enum template_status template_expand(const struct template *template, rules_job 
     const char *why = status == TEMPLATE_OK ? why_invalid(template, text->str) : NULL;
     if (why) {
         g_autofree char *shown = text_escape(text->str, -1);
-        *error_out = error_new(ERROR_RULE, "%s \"%s\" %s", template->use == TEMPLATE_FLAG ? "flag" : "folder", shown, why);
+        *error_out =
+            error_new(ERROR_RULE, "%s \"%s\" %s", template->use == TEMPLATE_FLAG ? "flag" : "folder", shown, why);
         status = TEMPLATE_ERROR;
     }
     if (status == TEMPLATE_OK) {

@@ -20,8 +20,8 @@ struct bench {
     wire_message *config;
     rules *rules;
     struct rules_host host;
-    GString *log;      /* lines of rules */
-    GString *needs;    /* "fields x y;" of the last run */
+    GString *log;   /* lines of rules */
+    GString *needs; /* "fields x y;" of the last run */
     uint64_t next_job;
 };
 

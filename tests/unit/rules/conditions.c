@@ -132,20 +132,13 @@ static void each_test_of_a_string_field(void **state) {
 
 static void numbers_flags_and_classes(void **state) {
     static const struct expectation list[] = {
-        {"size:over '100'", true},
-        {"size:over '1MB'", false},
-        {"size:under '1MB'", true},
-        {"size:under(10)", false},
-        {"age:over '7d'", true},
-        {"age:under '7d'", false},
-        {"age:over(60)", true},
-        {"is_list", true},
-        {"is_list()", true},
-        {"is_auto", false},
-        {"is_bounce", false},
-        {"is_reply", false},
-        {"is_encrypted", false},
-        {"has_flag '\\\\Seen'", false},
+        {"size:over '100'", true},  {"size:over '1MB'", false},
+        {"size:under '1MB'", true}, {"size:under(10)", false},
+        {"age:over '7d'", true},    {"age:under '7d'", false},
+        {"age:over(60)", true},     {"is_list", true},
+        {"is_list()", true},        {"is_auto", false},
+        {"is_bounce", false},       {"is_reply", false},
+        {"is_encrypted", false},    {"has_flag '\\\\Seen'", false},
         {"~has_flag 'Done'", true},
     };
 
@@ -193,8 +186,17 @@ static void many_substrings_of_one_field_are_each_found(void **state) {
     static const struct {
         const char *needle;
         bool found;
-    } needles[] = {{"you", true},   {"your inv", true}, {"4711", true},  {"mai", true}, {"ice #", true},   {"y", true},
-                   {"zz", false}, {"yours", false},  {"4712", false}, {"\xc3\xbcr m", true}, {"our invoice #4711 f\xc3\xbcr mai", true}};
+    } needles[] = {{"you", true},
+                   {"your inv", true},
+                   {"4711", true},
+                   {"mai", true},
+                   {"ice #", true},
+                   {"y", true},
+                   {"zz", false},
+                   {"yours", false},
+                   {"4712", false},
+                   {"\xc3\xbcr m", true},
+                   {"our invoice #4711 f\xc3\xbcr mai", true}};
     struct bench *b = *state;
     GString *config = g_string_new(NULL), *expected = g_string_new(NULL);
 
@@ -224,14 +226,16 @@ static void a_list_comes_from_a_file(void **state) {
 static void captures_reach_the_actions(void **state) {
     struct bench *b = *state;
 
-    bench_load(b, "rule 'r' { when = subject:regex [[(?i)invoice #(?<number>\\d+)]] & from:regex [[(\\w+)@(?<host>\\w+)]],\n"
-                  "  actions = { flag 'n${number}', copy '${number}/${1}/${host}/${2}' } }");
+    bench_load(
+        b, "rule 'r' { when = subject:regex [[(?i)invoice #(?<number>\\d+)]] & from:regex [[(\\w+)@(?<host>\\w+)]],\n"
+           "  actions = { flag 'n${number}', copy '${number}/${1}/${host}/${2}' } }");
     /* 1 is the first group of the first pattern as written; 2 there is only in the second */
     assert_plan(b, invoice, "flag n4711; copy 4711/4711/example/example");
 }
 
 static void a_negated_pattern_captures_nothing(void **state) {
-    g_autofree char *mistakes = bench_bad(*state, "rule 'r' {\n when = ~subject:regex [[(x)]],\n actions = { move 'A/${1}' } }");
+    g_autofree char *mistakes =
+        bench_bad(*state, "rule 'r' {\n when = ~subject:regex [[(x)]],\n actions = { move 'A/${1}' } }");
 
     assert_has(mistakes, "3: ${1} is no name");
 }
@@ -239,8 +243,9 @@ static void a_negated_pattern_captures_nothing(void **state) {
 static void of_alternatives_the_one_that_held_captures(void **state) {
     struct bench *b = *state;
 
-    bench_load(b, "rule 'r' { when = subject:regex [[order (?<id>\\d+)]] | subject:regex [[(?i)invoice #(?<id>\\d+)]],\n"
-                  "  actions = { flag '${id}' } }");
+    bench_load(b,
+               "rule 'r' { when = subject:regex [[order (?<id>\\d+)]] | subject:regex [[(?i)invoice #(?<id>\\d+)]],\n"
+               "  actions = { flag '${id}' } }");
     assert_plan(b, invoice, "flag 4711");
 }
 

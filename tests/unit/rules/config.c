@@ -14,16 +14,18 @@ static void assert_mistake(void **state, const char *config, const char *expecte
 static void an_account_has_every_key(void **state) {
     struct bench *b = *state;
 
-    bench_load(b, "account 'a' {\n"
-                  "  host = 'imap.example.com', port = 1993, tls = 'starttls', tls_ca = 'ca.pem', user = 'u',\n"
-                  "  password = secret.command { 'pass', 'show', 'x' }, auth = 'cram-md5', proxy = 'socks5h://127.0.0.1:9050',\n"
-                  "  watch = { 'INBOX', 'Work/*', '\\\\Junk' }, backlog = '7d', connections = 2, idle_renew = '5m',\n"
-                  "  poll = '30s', reconcile = '10m', timeout = '20s', compress = true, allow_expunge = true,\n"
-                  "  disable_extensions = 'NOTIFY',\n"
-                  "}\n"
-                  "account 'b' { host = '127.0.0.1', tls = 'none', user = 'u', backlog = 'all',\n"
-                  "  oauth2 = { provider = 'google', client_id = 'id', client_secret = secret.file 'cs',\n"
-                  "             refresh_token = secret.credential 'rt' } }\n");
+    bench_load(
+        b,
+        "account 'a' {\n"
+        "  host = 'imap.example.com', port = 1993, tls = 'starttls', tls_ca = 'ca.pem', user = 'u',\n"
+        "  password = secret.command { 'pass', 'show', 'x' }, auth = 'cram-md5', proxy = 'socks5h://127.0.0.1:9050',\n"
+        "  watch = { 'INBOX', 'Work/*', '\\\\Junk' }, backlog = '7d', connections = 2, idle_renew = '5m',\n"
+        "  poll = '30s', reconcile = '10m', timeout = '20s', compress = true, allow_expunge = true,\n"
+        "  disable_extensions = 'NOTIFY',\n"
+        "}\n"
+        "account 'b' { host = '127.0.0.1', tls = 'none', user = 'u', backlog = 'all',\n"
+        "  oauth2 = { provider = 'google', client_id = 'id', client_secret = secret.file 'cs',\n"
+        "             refresh_token = secret.credential 'rt' } }\n");
     const wire_account *a = b->config->u.config.accounts;
     g_autofree char *ca = g_build_filename(b->folder, "ca.pem", NULL);
     assert_int_equal(b->config->u.config.n_accounts, 2);
@@ -50,11 +52,12 @@ static void an_account_has_every_key(void **state) {
 static void a_webhook_has_every_key(void **state) {
     struct bench *b = *state;
 
-    bench_load(b, "webhook 'desk' {\n  url = 'https://desk.example.com/api', method = 'PUT', headers = { ['X-Team'] = 'a' },\n"
-                  "  secret = { secret.file 'k1', 'whsec_AAAA' }, timeout = '5s', retries = { '1s', '1m' }, concurrency = 2,\n"
-                  "  include = { 'text', 'raw' }, max_size = '1MB', allow_private = true,\n"
-                  "  payload = function(msg) return {} end }\n"
-                  "webhook 'plain' { url = 'http://127.0.0.1:8080/' }\n");
+    bench_load(
+        b, "webhook 'desk' {\n  url = 'https://desk.example.com/api', method = 'PUT', headers = { ['X-Team'] = 'a' },\n"
+           "  secret = { secret.file 'k1', 'whsec_AAAA' }, timeout = '5s', retries = { '1s', '1m' }, concurrency = 2,\n"
+           "  include = { 'text', 'raw' }, max_size = '1MB', allow_private = true,\n"
+           "  payload = function(msg) return {} end }\n"
+           "webhook 'plain' { url = 'http://127.0.0.1:8080/' }\n");
     const wire_webhook *w = b->config->u.config.webhooks;
     assert_int_equal(b->config->u.config.n_webhooks, 2);
     assert_string_equal(w[0].method, "PUT");
@@ -73,9 +76,11 @@ static void a_webhook_has_every_key(void **state) {
 
 static void a_rule_has_every_key(void **state) {
     struct bench *b = *state;
-    g_autofree char *config = g_strconcat(account,
+    g_autofree char *config = g_strconcat(
+        account,
         "rule 'r' { account = 'work', folder = { 'INBOX', '\\\\Junk' }, on = 'new', when = is_list, dry_run = true,\n"
-        "  own = true, limit = 100, on_error = 'skip', ['continue'] = true, actions = { junk } }\n", NULL);
+        "  own = true, limit = 100, on_error = 'skip', ['continue'] = true, actions = { junk } }\n",
+        NULL);
 
     bench_load(b, config);
     const wire_rule *r = b->config->u.config.rules;
@@ -123,31 +128,30 @@ static void ten_different_mistakes_are_ten(void **state) {
         "22: unknown account \"wrok\"; did you mean \"work\"?",
         "24: unknown name ${yaer}; did you mean ${year}?",
     };
-    g_autofree char *mistakes = bench_bad(*state,
-        "account 'work' {\n"
-        "  host = 'imap.example.com', user = 'me',\n"
-        "  port = 70000,\n"
-        "  pasword = secret.env 'P',\n"
-        "  idle_renew = 'often',\n"
-        "}\n"
-        "webhook 'helpdesk' {\n"
-        "  url = 'ftp://desk.example.com/',\n"
-        "  max_size = 'big',\n"
-        "}\n"
-        "rule 'a' {\n"
-        "  when = subject:regex '(x',\n"
-        "  actions = { post 'helpdsk' },\n"
-        "}\n"
-        "rule 'b' { when = is_list }\n"
-        "rule 'c' {\n"
-        "  folder = '\\\\Jnuk',\n"
-        "  when = subject:contain 'x',\n"
-        "  actions = { stop },\n"
-        "}\n"
-        "rule 'a' { actions = { stop } }\n"
-        "rule 'd' { account = 'wrok', actions = { stop } }\n"
-        "rule 'e' {\n"
-        "  actions = { move 'A/${yaer}' } }\n");
+    g_autofree char *mistakes = bench_bad(*state, "account 'work' {\n"
+                                                  "  host = 'imap.example.com', user = 'me',\n"
+                                                  "  port = 70000,\n"
+                                                  "  pasword = secret.env 'P',\n"
+                                                  "  idle_renew = 'often',\n"
+                                                  "}\n"
+                                                  "webhook 'helpdesk' {\n"
+                                                  "  url = 'ftp://desk.example.com/',\n"
+                                                  "  max_size = 'big',\n"
+                                                  "}\n"
+                                                  "rule 'a' {\n"
+                                                  "  when = subject:regex '(x',\n"
+                                                  "  actions = { post 'helpdsk' },\n"
+                                                  "}\n"
+                                                  "rule 'b' { when = is_list }\n"
+                                                  "rule 'c' {\n"
+                                                  "  folder = '\\\\Jnuk',\n"
+                                                  "  when = subject:contain 'x',\n"
+                                                  "  actions = { stop },\n"
+                                                  "}\n"
+                                                  "rule 'a' { actions = { stop } }\n"
+                                                  "rule 'd' { account = 'wrok', actions = { stop } }\n"
+                                                  "rule 'e' {\n"
+                                                  "  actions = { move 'A/${yaer}' } }\n");
 
     for (size_t i = 0; i < G_N_ELEMENTS(expected); i++) {
         if (!strstr(mistakes, expected[i])) {
@@ -158,22 +162,26 @@ static void ten_different_mistakes_are_ten(void **state) {
 }
 
 static void mistakes_of_accounts(void **state) {
-    assert_mistake(state, "account 'a' { host = 'mail.example.com', user = 'u', tls = 'none',\n password = secret.env 'P' }",
+    assert_mistake(state,
+                   "account 'a' { host = 'mail.example.com', user = 'u', tls = 'none',\n password = secret.env 'P' }",
                    "1: account \"a\": tls = \"none\" is for loopback addresses only");
     assert_mistake(state, "account 'a' { host = 'imaps://h', user = 'u', password = secret.env 'P' }",
                    "1: account: host is a host name, not a URL");
     assert_mistake(state, "account 'a' { user = 'u', password = secret.env 'P' }", "1: account \"a\" has no host");
     assert_mistake(state, "account 'a' { host = 'h', user = 'u' }", "1: account \"a\" has no password");
-    assert_mistake(state, "account 'a' { host = 'h', user = 'u', password = 5 }", "1: account: password must be secret.file");
+    assert_mistake(state, "account 'a' { host = 'h', user = 'u', password = 5 }",
+                   "1: account: password must be secret.file");
     assert_mistake(state, "account 'a' { host = 'h', user = 'u',\n tls = 'ssl', password = secret.env 'P' }",
                    "2: account: tls is \"ssl\"; it can be \"implicit\", \"starttls\", \"none\"");
     assert_mistake(state, "account 'a'\n", "1: account \"a\" has no table");
     assert_mistake(state, "account { host = 'h' }", "1: account needs a name");
     assert_mistake(state, "account 'a/b' { host = 'h', user = 'u', password = secret.env 'P' }", "without \"/\"");
-    assert_mistake(state, "account 'a' { host = 'h', user = 'u', password = secret.env 'P' }\n"
-                          "account 'a' { host = 'h', user = 'u', password = secret.env 'P' }",
+    assert_mistake(state,
+                   "account 'a' { host = 'h', user = 'u', password = secret.env 'P' }\n"
+                   "account 'a' { host = 'h', user = 'u', password = secret.env 'P' }",
                    "2: account \"a\" is already defined at ");
-    assert_mistake(state, "account 'a' { host = 'h', user = 'u', password = secret.file {} }", "1: secret.file needs a path");
+    assert_mistake(state, "account 'a' { host = 'h', user = 'u', password = secret.file {} }",
+                   "1: secret.file needs a path");
     assert_mistake(state, "account 'a' { host = 'h', user = 'u', password = secret.env 'P',\n\n watch = {} }",
                    "3: account: watch is an empty list");
 }
@@ -196,18 +204,22 @@ static void mistakes_of_webhooks(void **state) {
     assert_mistake(state, "webhook 'a' {}", "1: webhook \"a\" has no url");
     assert_mistake(state, "webhook 'a' { url = 'nonsense' }", "1: webhook: url \"nonsense\" is no URL");
     assert_mistake(state, "webhook 'a' { url = 'http://h/', headers = { ['X'] = 'a\\r\\nB: c' } }", "line end");
-    assert_mistake(state, "webhook 'a' { url = 'http://h/', headers = { ['Webhook-Id'] = 'a' } }", "mailruled sets itself");
+    assert_mistake(state, "webhook 'a' { url = 'http://h/', headers = { ['Webhook-Id'] = 'a' } }",
+                   "mailruled sets itself");
     assert_mistake(state, "webhook 'a' { url = 'http://h/', include = { 'texts' } }", "\"texts\" is none of");
     assert_mistake(state, "webhook 'a' { url = 'http://h/', retries = { 'soon' } }", "retries must be a duration");
-    assert_mistake(state, "webhook 'a' { url = 'http://h/', payload = 'x' }", "payload must be a function, not a string");
+    assert_mistake(state, "webhook 'a' { url = 'http://h/', payload = 'x' }",
+                   "payload must be a function, not a string");
 }
 
 static void mistakes_of_rules(void **state) {
-    assert_mistake(state, "rule 'r' { actions = { stop }, run = function() end }", "1: rule \"r\" has both actions and run");
+    assert_mistake(state, "rule 'r' { actions = { stop }, run = function() end }",
+                   "1: rule \"r\" has both actions and run");
     assert_mistake(state, "rule 'r' { actions = { 'stop' } }", "1: rule: actions 1 is the string \"stop\"");
     assert_mistake(state, "rule 'r' { actions = {} }", "1: rule: actions is an empty list");
     assert_mistake(state, "rule 'r' { actions = { forward 'x@y.z' } }", "1: forward is not available yet");
-    assert_mistake(state, "rule 'r' {\n actions = { move 'a/../b' } }", "2: folder \"a/../b\" has a level \".\" or \"..\"");
+    assert_mistake(state, "rule 'r' {\n actions = { move 'a/../b' } }",
+                   "2: folder \"a/../b\" has a level \".\" or \"..\"");
     assert_mistake(state, "rule 'r' {\n actions = { move '' } }", "2: move needs a folder");
     assert_mistake(state, "rule 'r' {\n actions = { move('A', { creat = true }) } }", "2: move: the only option is");
     assert_mistake(state, "rule 'r' {\n actions = { flag 'a b' } }", "2: flag \"a b\"");
@@ -218,18 +230,23 @@ static void mistakes_of_rules(void **state) {
     assert_mistake(state, "rule 'r' {\n when = not is_list, actions = { stop } }", "2: rule: when is false");
     assert_mistake(state, "rule 'r' {\n when = subject, actions = { stop } }", "2: rule: when must be a condition");
     assert_mistake(state, "rule 'r' {\n limit = 0, actions = { stop } }", "2: rule: limit must be a whole number");
-    assert_mistake(state, "rule 'r' {\n on = every '1d', actions = { stop } }", "2: rule: on = \"new\" is all there is yet");
-    assert_mistake(state, "rule 'r' {\n on = 'flags', actions = { stop } }", "2: rule: on = \"new\" is all there is yet");
+    assert_mistake(state, "rule 'r' {\n on = every '1d', actions = { stop } }",
+                   "2: rule: on = \"new\" is all there is yet");
+    assert_mistake(state, "rule 'r' {\n on = 'flags', actions = { stop } }",
+                   "2: rule: on = \"new\" is all there is yet");
     assert_mistake(state, "rule 'r' {\n on = 'never', actions = { stop } }", "2: rule: on is \"never\"");
     assert_mistake(state, "rule 'a' { actions = { delete } }\nrule 'b' { actions = { stop } }",
                    "2: rule \"b\" is never reached: rule \"a\" ends evaluation");
 }
 
 static void a_folder_that_nobody_watches_is_told_by_check(void **state) {
-    static const char head[] = "account 'work' { host = 'h', user = 'u', password = secret.env 'P', watch = { 'INBOX', 'Junk' } }\n"
-                               "account 'home' { host = 'h', user = 'u', password = secret.env 'P', watch = 'Lists/*' }\n";
-    g_autofree char *bad = g_strconcat(head, "rule 'a' { account = 'work',\n folder = 'Jnuk', actions = { stop } }", NULL);
-    g_autofree char *good = g_strconcat(head, "rule 'a' { folder = { 'inbox', 'Lists/x', '\\\\Junk' }, actions = { stop } }", NULL);
+    static const char head[] =
+        "account 'work' { host = 'h', user = 'u', password = secret.env 'P', watch = { 'INBOX', 'Junk' } }\n"
+        "account 'home' { host = 'h', user = 'u', password = secret.env 'P', watch = 'Lists/*' }\n";
+    g_autofree char *bad =
+        g_strconcat(head, "rule 'a' { account = 'work',\n folder = 'Jnuk', actions = { stop } }", NULL);
+    g_autofree char *good =
+        g_strconcat(head, "rule 'a' { folder = { 'inbox', 'Lists/x', '\\\\Junk' }, actions = { stop } }", NULL);
 
     assert_mistake(state, bad, "4: rule \"a\": no account watches the folder \"Jnuk\"");
     bench_file(*state, "config.lua", bad);
@@ -281,10 +298,11 @@ static void mistakes_of_conditions(void **state) {
 }
 
 static void an_unknown_name_is_a_mistake_and_no_more(void **state) {
-    g_autofree char *mistakes = bench_bad(*state, "rule 'a' { when = form:is 'x' & is_list, actions = { mvoe 'X' } }\n"
-                                                  "rule 'b' { when = is_list & qqqqqq.bar(3), actions = { stop }, lmit = zzz }\n"
-                                                  "rule 'c' { when = subject:is(undefined), actions = { stop } }\n"
-                                                  "account 'a' { host = xx .. 'y', user = 1, password = secret.env 'P' }\n");
+    g_autofree char *mistakes =
+        bench_bad(*state, "rule 'a' { when = form:is 'x' & is_list, actions = { mvoe 'X' } }\n"
+                          "rule 'b' { when = is_list & qqqqqq.bar(3), actions = { stop }, lmit = zzz }\n"
+                          "rule 'c' { when = subject:is(undefined), actions = { stop } }\n"
+                          "account 'a' { host = xx .. 'y', user = 1, password = secret.env 'P' }\n");
 
     assert_string_equal(mistakes, "1: unknown name 'form'; did you mean 'from'?\n"
                                   "1: unknown name 'mvoe'; did you mean 'move'?\n"
@@ -307,7 +325,8 @@ static void a_syntax_error_in_one_file_leaves_the_others_checked(void **state) {
 
     bench_file(b, "rules/a.lua", "rule 'x' {\n  when = = 3 }");
     bench_file(b, "rules/b.lua", "rule 'y' {\n\n actionz = {} }");
-    g_autofree char *mistakes = bench_bad(b, "include 'rules/*.lua'\nrule 'z' { actions = { post 'unknown' }, lmit = 3 }");
+    g_autofree char *mistakes =
+        bench_bad(b, "include 'rules/*.lua'\nrule 'z' { actions = { post 'unknown' }, lmit = 3 }");
     assert_has(mistakes, "rules/a.lua:2: unexpected symbol near '='");
     assert_has(mistakes, "rules/b.lua:3: rule: unknown key \"actionz\"; did you mean \"actions\"?");
     assert_has(mistakes, "2: rule: unknown key \"lmit\"; did you mean \"limit\"?");
@@ -320,7 +339,9 @@ static void includes_are_sorted_and_run_once(void **state) {
     bench_file(b, "rules/20.lua", "rule 'second' { actions = { flag 'b' } }");
     bench_file(b, "rules/10.lua", "rule 'first' { actions = { flag 'a' } }\ninclude 'deeper/*.lua'");
     bench_file(b, "rules/deeper/x.lua", "rule 'deep' { actions = { flag 'd' } }");
-    bench_load(b, "include 'rules/*.lua'\ninclude 'rules/*.lua'\ninclude 'none/*.lua'\nrule 'last' { actions = { flag 'c' } }");
+    bench_load(
+        b,
+        "include 'rules/*.lua'\ninclude 'rules/*.lua'\ninclude 'none/*.lua'\nrule 'last' { actions = { flag 'c' } }");
     assert_plan(b, "From: a@b.c\r\n\r\n", "flag a; flag d; flag b; flag c");
     assert_true(g_str_has_suffix(b->config->u.config.rules[1].place.file, "/rules/deeper/x.lua"));
 }
@@ -369,7 +390,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(defaults_and_the_rest, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(ten_different_mistakes_are_ten, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(mistakes_of_accounts, bench_set_up, bench_tear_down),
-        cmocka_unit_test_setup_teardown(a_password_in_a_file_that_others_read_is_refused, bench_set_up, bench_tear_down),
+        cmocka_unit_test_setup_teardown(a_password_in_a_file_that_others_read_is_refused, bench_set_up,
+                                        bench_tear_down),
         cmocka_unit_test_setup_teardown(mistakes_of_webhooks, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(mistakes_of_rules, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(a_folder_that_nobody_watches_is_told_by_check, bench_set_up, bench_tear_down),

@@ -121,7 +121,8 @@ static void assert_asks(void **state, const char *when, const char *plan, const 
 
 static void what_decides_without_the_body_does_not_fetch_it(void **state) {
     assert_asks(state, "text:contains 'figures' & attachment.name:glob '*.pdf' & from:domain 'other.net'", "", "");
-    assert_asks(state, "text:contains 'figures' & attachment.name:glob '*.doc' & from:domain 'example.com'", "", "structure");
+    assert_asks(state, "text:contains 'figures' & attachment.name:glob '*.doc' & from:domain 'example.com'", "",
+                "structure");
     assert_asks(state, "text:contains 'figures' & attachment.name:glob '*.pdf' & from:domain 'example.com'", "flag hit",
                 "structure parts(1)");
     assert_asks(state, "text:contains 'figures' | from:domain 'example.com'", "flag hit", "");
@@ -183,13 +184,10 @@ static void a_structure_that_the_server_cannot_give_leads_to_the_whole(void **st
 static void an_enclosed_message_keeps_its_attachments_to_itself(void **state) {
     struct bench *b = *state;
     wire_message *eval;
-    static const char *const parts[][4] = {{"", "multipart", "mixed", NULL},
-                                           {"1", "text", "plain", NULL},
-                                           {"2", "message", "rfc822", NULL},
-                                           {"2", "multipart", "mixed", NULL},
-                                           {"2.1", "text", "plain", NULL},
-                                           {"2.2", "application", "pdf", "inner.pdf"},
-                                           {"3", "image", "png", "outer.png"}};
+    static const char *const parts[][4] = {
+        {"", "multipart", "mixed", NULL},  {"1", "text", "plain", NULL},   {"2", "message", "rfc822", NULL},
+        {"2", "multipart", "mixed", NULL}, {"2.1", "text", "plain", NULL}, {"2.2", "application", "pdf", "inner.pdf"},
+        {"3", "image", "png", "outer.png"}};
 
     bench_load(b, "rule 'a' { when = attachment.name:is 'outer.png', actions = { flag 'outer' } }\n"
                   "rule 'b' { when = attachment.name:is 'inner.pdf', actions = { flag 'inner' } }\n"
@@ -230,7 +228,7 @@ static void what_cannot_be_fetched_parks_the_message(void **state) {
 static void the_scope_names_what_the_first_look_needs(void **state) {
     struct bench *b = *state;
     wire_message *reply = wire_message_new(WIRE_SCOPE_REPLY);
-    wire_scope scope = {.job = 3, .account = (char *)(uintptr_t)"work", .folder = (char *)(uintptr_t)"INBOX"};
+    wire_scope scope = {.job = 3, .account = (char *)(uintptr_t) "work", .folder = (char *)(uintptr_t) "INBOX"};
 
     bench_load(b, "account 'work' { host = 'h', user = 'u', password = secret.env 'P' }\n"
                   "rule 'a' { folder = 'inbox', when = header 'X-A':is '1' & text:contains 'x', actions = { stop } }\n"
@@ -267,7 +265,7 @@ static void the_scope_asks_for_the_structure_where_every_message_needs_it(void *
     for (size_t i = 0; i < G_N_ELEMENTS(list); i++) {
         g_autofree char *config = g_strdup_printf("rule 'r' { %s }", list[i].rule);
         wire_message *reply = wire_message_new(WIRE_SCOPE_REPLY);
-        wire_scope scope = {.account = (char *)(uintptr_t)"work", .folder = (char *)(uintptr_t)"INBOX"};
+        wire_scope scope = {.account = (char *)(uintptr_t) "work", .folder = (char *)(uintptr_t) "INBOX"};
         bench_load(b, config);
         rules_scope(b->rules, &scope, reply);
         if (reply->u.scope_reply.level != list[i].level) {
@@ -282,7 +280,9 @@ static const char mail[] = "From: Bob <bob@example.com>\r\nSubject: Hi 42\r\nMes
 static void a_move_ends_evaluation_unless_the_rule_says_otherwise(void **state) {
     struct bench *b = *state;
 
-    bench_load(b, "rule 'a' { actions = { flag 'A' } } rule 'b' { actions = { move 'B' } } rule 'c' { actions = { flag 'C' } }");
+    bench_load(
+        b,
+        "rule 'a' { actions = { flag 'A' } } rule 'b' { actions = { move 'B' } } rule 'c' { actions = { flag 'C' } }");
     assert_plan(b, mail, "flag A; move B");
     bench_load(b, "rule 'b' { actions = { move 'B' }, ['continue'] = true } rule 'c' { actions = { flag 'C' } }");
     assert_plan(b, mail, "flag C; move B");
@@ -306,7 +306,9 @@ static void a_rule_on_trial_is_shown_and_ends_nothing(void **state) {
 static void every_verb_becomes_a_step(void **state) {
     struct bench *b = *state;
 
-    bench_load(b, "rule 'a' { actions = { flag('A', '\\\\Seen'), unflag { 'B' }, copy('C', { create = false }), archive() } }");
+    bench_load(
+        b,
+        "rule 'a' { actions = { flag('A', '\\\\Seen'), unflag { 'B' }, copy('C', { create = false }), archive() } }");
     assert_plan(b, mail, "flag A \\Seen; unflag B; copy C (no create); archive");
     bench_load(b, "defaults { create = false }\nrule 'a' { actions = { copy 'C', move('D', { create = true }) } }");
     assert_plan(b, mail, "copy C (no create); move D");
@@ -339,10 +341,11 @@ static void a_rule_applies_where_it_says(void **state) {
     struct bench *b = *state;
 
     for (size_t i = 0; i < G_N_ELEMENTS(list); i++) {
-        g_autofree char *config = g_strdup_printf(
-            "account 'work' { host = 'h', user = 'u', password = secret.env 'P' }\n"
-            "account 'home' { host = 'h', user = 'u', password = secret.env 'P' }\n"
-            "rule 'r' { %s, actions = { stop } }", list[i].place);
+        g_autofree char *config =
+            g_strdup_printf("account 'work' { host = 'h', user = 'u', password = secret.env 'P' }\n"
+                            "account 'home' { host = 'h', user = 'u', password = secret.env 'P' }\n"
+                            "rule 'r' { %s, actions = { stop } }",
+                            list[i].place);
         bench_load(b, config);
         wire_message *eval = bench_eval(b, list[i].account, list[i].folder);
         eval->u.eval.level = WIRE_LEVEL_RAW;
@@ -366,7 +369,8 @@ static void a_function_that_fails_parks_the_message_or_is_skipped(void **state) 
     bench_load(b, "rule 'f' {\n  run = function(msg)\n    msg:flag 'F'\n    error 'broken'\n  end }\n"
                   "rule 'c' { actions = { flag 'C' } }");
     assert_plan(b, mail, "fail f:4: broken");
-    bench_load(b, "defaults { on_error = 'skip' }\nrule 'f' {\n  run = function(msg)\n    msg:flag 'F'\n    error 'broken'\n  end }\n"
+    bench_load(b, "defaults { on_error = 'skip' }\nrule 'f' {\n  run = function(msg)\n    msg:flag 'F'\n    error "
+                  "'broken'\n  end }\n"
                   "rule 'c' { actions = { flag 'C' } }");
     wire_message *reply = bench_run(b, bench_raw(b, mail));
     g_autofree char *plan = bench_reply(reply);
@@ -376,6 +380,23 @@ static void a_function_that_fails_parks_the_message_or_is_skipped(void **state) 
     assert_int_equal(reply->u.plan.errors[0].place.line, 5);
     assert_true(g_str_has_suffix(reply->u.plan.errors[0].place.file, "/config.lua"));
     assert_non_null(reply->u.plan.errors[0].traceback);
+    wire_message_free(reply);
+}
+
+static void a_trace_tells_of_a_failure(void **state) {
+    struct bench *b = *state;
+    wire_message *eval;
+
+    bench_load(b, "rule 'a' { actions = { flag 'A' } } rule 'f' { run = function(msg) error 'broken' end }\n"
+                  "rule 'c' { actions = { flag 'C' } }");
+    eval = bench_raw(b, mail);
+    eval->u.eval.trace = true;
+    wire_message *reply = bench_run(b, eval);
+    assert_int_equal(reply->type, WIRE_FAIL);
+    assert_int_equal(reply->u.fail.n_rules, 2);
+    assert_string_equal(reply->u.fail.rules[1].name, "f");
+    assert_string_equal(reply->u.fail.rules[1].why.v[1], "failed: broken");
+    assert_string_equal(reply->u.fail.subject, "Hi 42");
     wire_message_free(reply);
 }
 
@@ -395,14 +416,16 @@ static void captures_are_of_the_rule_at_work_only(void **state) {
 
     bench_load(b, "rule 'a' { when = subject:regex [[Hi (?<n>\\d+)]], actions = { flag 'x${n}' } }\n"
                   "rule 'b' { run = function(msg) msg:flag(msg.captures.n and 'leak' or 'clean') end }\n"
-                  "rule 'c' { when = subject:regex [[Hi (?<n>\\d+)]], run = function(msg) msg:flag('y' .. msg.captures.n) end }\n");
+                  "rule 'c' { when = subject:regex [[Hi (?<n>\\d+)]], run = function(msg) msg:flag('y' .. "
+                  "msg.captures.n) end }\n");
     assert_plan(b, mail, "flag x42; flag clean; flag y42");
 }
 
 static void posts_come_before_the_move_with_ids_that_stay(void **state) {
     struct bench *b = *state;
-    const char *config = "webhook 'desk' { url = 'http://127.0.0.1/' }\n"
-                         "rule 'a' { actions = { post 'desk', post 'desk' } }\nrule 'b' { actions = { post 'desk', move 'M' } }";
+    const char *config =
+        "webhook 'desk' { url = 'http://127.0.0.1/' }\n"
+        "rule 'a' { actions = { post 'desk', post 'desk' } }\nrule 'b' { actions = { post 'desk', move 'M' } }";
     char *first[3] = {0};
 
     bench_load(b, config);
@@ -434,8 +457,9 @@ static void posts_come_before_the_move_with_ids_that_stay(void **state) {
 static void what_is_no_message_still_meets_the_rules(void **state) {
     struct bench *b = *state;
 
-    bench_load(b, "rule 'a' { when = size:under '1MB' & ~from:exists(), actions = { flag 'odd' } }\n"
-                  "rule 'b' { when = text:contains 'x' | attachment:exists() | subject:exists(), actions = { flag 'X' } }");
+    bench_load(
+        b, "rule 'a' { when = size:under '1MB' & ~from:exists(), actions = { flag 'odd' } }\n"
+           "rule 'b' { when = text:contains 'x' | attachment:exists() | subject:exists(), actions = { flag 'X' } }");
     wire_message *reply = bench_run(b, bench_raw(b, "\x01\x02 no header at all\n\xff\xfe"));
     g_autofree char *plan = bench_reply(reply);
     assert_true(reply->u.plan.unparsable);
@@ -443,15 +467,18 @@ static void what_is_no_message_still_meets_the_rules(void **state) {
     wire_message_free(reply);
 }
 
-/* --- templates ------------------------------------------------------------------------------------------------------ */
+/* --- templates --------------------------------------------------------------------------------------------------- */
 
 static void templates_take_from_the_message(void **state) {
     struct bench *b = *state;
 
-    bench_load(b, "rule 'a' { actions = { copy 'A/${year}-${month}-${day}/${date:%H%M}', copy '${from.domain}/${from.local}',\n"
-                  "  copy '${from}/${from.name}', copy '${account}/${folder}/x', copy '$$x/${subject}' } }");
-    assert_plan(b, "From: \"Bob B.\" <bob@example.com>\r\nSubject: A b\r\nDate: Tue, 14 Nov 2023 23:30:00 -0500\r\n\r\n",
-                "copy A/2023-11-14/2330; copy example.com/bob; copy bob@example.com/Bob B.; copy work/INBOX/x; copy $x/A b");
+    bench_load(
+        b,
+        "rule 'a' { actions = { copy 'A/${year}-${month}-${day}/${date:%H%M}', copy '${from.domain}/${from.local}',\n"
+        "  copy '${from}/${from.name}', copy '${account}/${folder}/x', copy '$$x/${subject}' } }");
+    assert_plan(
+        b, "From: \"Bob B.\" <bob@example.com>\r\nSubject: A b\r\nDate: Tue, 14 Nov 2023 23:30:00 -0500\r\n\r\n",
+        "copy A/2023-11-14/2330; copy example.com/bob; copy bob@example.com/Bob B.; copy work/INBOX/x; copy $x/A b");
 }
 
 static void fault_49_what_a_stranger_wrote_cannot_leave_its_level(void **state) {
@@ -466,7 +493,8 @@ static void fault_49_what_a_stranger_wrote_cannot_leave_its_level(void **state) 
         {"=?utf-8?b?4oCuZXhl?=", "copy A/_exe; flag _exe"}, /* a bidi override */
         {"..", "fail r:1: folder \"A/..\" has a level \".\" or \"..\""},
         {"", "fail r:1: ${subject} is empty for this message"},
-        {"=?utf-8?q?=C3=BCber?=", "copy A/\xc3\xbc" "ber; flag _ber"},
+        {"=?utf-8?q?=C3=BCber?=", "copy A/\xc3\xbc"
+                                  "ber; flag _ber"},
     };
     struct bench *b = *state;
 
@@ -510,12 +538,15 @@ static void ten_thousand_rules_answer_as_one(void **state) {
     GString *config = g_string_new(NULL);
 
     for (int i = 0; i < 10000; i++) {
-        g_string_append_printf(config, i % 2 ? "rule 'r%d' { when = from:domain 'd%d.example', actions = { flag 'f%d' } }\n"
-                                             : "rule 'r%d' { when = subject:contains 'word%d.' & from:exists(), actions = { flag 'f%d' } }\n",
-                               i, i, i);
+        g_string_append_printf(
+            config,
+            i % 2 ? "rule 'r%d' { when = from:domain 'd%d.example', actions = { flag 'f%d' } }\n"
+                  : "rule 'r%d' { when = subject:contains 'word%d.' & from:exists(), actions = { flag 'f%d' } }\n",
+            i, i, i);
     }
     bench_load(b, config->str);
-    assert_plan(b, "From: a@d777.example\r\nSubject: a word778. and word9998. word99\r\n\r\n", "flag f777; flag f778; flag f9998");
+    assert_plan(b, "From: a@d777.example\r\nSubject: a word778. and word9998. word99\r\n\r\n",
+                "flag f777; flag f778; flag f9998");
     g_string_free(config, TRUE);
 }
 
@@ -525,35 +556,56 @@ static void sifted_patterns_match_as_before(void **state) {
         const char *condition;
         bool holds;
     } list[] = {
-        {"subject:regex 'Invoice'", true},       {"subject:regex 'invoice'", false},
-        {"subject:regex '(?i)inVOICE'", true},   {"subject:regex('INVOICE', { case = false })", true},
-        {"subject:regex 'Invoicex?s? 4711'", true}, {"subject:regex 'Invoicex* 47'", true},
-        {"subject:regex 'Invoicex+ 47'", false}, {"subject:regex 'Invoicex{0,3} 4711'", true},
-        {"subject:regex 'zzzz|Invoice'", true},  {"subject:regex '(zzzz|Invoice) 4711'", true},
-        {"subject:regex '(?:zzzz)?Invoice'", true}, {"subject:regex '(?!zzzz)Invoice'", true},
-        {"subject:regex 'Invoice(?=zzzz)?'", true}, {"subject:regex '[zzzz]?Invoice'", true},
-        {"subject:regex 'Invoice\\\\s4711'", true}, {"subject:regex 'Invoice\\\\x204711'", true},
-        {"subject:regex '(?x) Inv oice'", true}, {"subject:regex '(?i:iNVOICE) 4711'", true},
-        {"subject:regex '\\\\QInvoice\\\\E'", true}, {"subject:regex 'Invo\\\\x{69}ce'", true},
-        {"subject:regex '(?i)r\xc3\x89sum'", true}, {"subject:regex '(?i)resume'", false},
-        {"subject:regex '(?i)plain e'", true},   {"subject:regex '(?i)\xe2\x84\xaa" "elvin'", true},
-        {"subject:regex '(?i)kelvin'", true},    {"subject:regex '^Invoice 4711'", true},
-        {"subject:regex 'a.c.e'", true},         {"subject:regex 'ab\\\\.c'", false},
-        {"subject:glob '*Invoice*4711*'", true}, {"subject:glob '*invo[ij]ce*'", true},
-        {"subject:glob '*[xyz]zzzz*'", false},   {"subject:glob '*in?oice 47*'", true},
+        {"subject:regex 'Invoice'", true},
+        {"subject:regex 'invoice'", false},
+        {"subject:regex '(?i)inVOICE'", true},
+        {"subject:regex('INVOICE', { case = false })", true},
+        {"subject:regex 'Invoicex?s? 4711'", true},
+        {"subject:regex 'Invoicex* 47'", true},
+        {"subject:regex 'Invoicex+ 47'", false},
+        {"subject:regex 'Invoicex{0,3} 4711'", true},
+        {"subject:regex 'zzzz|Invoice'", true},
+        {"subject:regex '(zzzz|Invoice) 4711'", true},
+        {"subject:regex '(?:zzzz)?Invoice'", true},
+        {"subject:regex '(?!zzzz)Invoice'", true},
+        {"subject:regex 'Invoice(?=zzzz)?'", true},
+        {"subject:regex '[zzzz]?Invoice'", true},
+        {"subject:regex 'Invoice\\\\s4711'", true},
+        {"subject:regex 'Invoice\\\\x204711'", true},
+        {"subject:regex '(?x) Inv oice'", true},
+        {"subject:regex '(?i:iNVOICE) 4711'", true},
+        {"subject:regex '\\\\QInvoice\\\\E'", true},
+        {"subject:regex 'Invo\\\\x{69}ce'", true},
+        {"subject:regex '(?i)r\xc3\x89sum'", true},
+        {"subject:regex '(?i)resume'", false},
+        {"subject:regex '(?i)plain e'", true},
+        {"subject:regex '(?i)\xe2\x84\xaa"
+         "elvin'",
+         true},
+        {"subject:regex '(?i)kelvin'", true},
+        {"subject:regex '^Invoice 4711'", true},
+        {"subject:regex 'a.c.e'", true},
+        {"subject:regex 'ab\\\\.c'", false},
+        {"subject:glob '*Invoice*4711*'", true},
+        {"subject:glob '*invo[ij]ce*'", true},
+        {"subject:glob '*[xyz]zzzz*'", false},
+        {"subject:glob '*in?oice 47*'", true},
         {"subject:glob '*\\\\*zzzz*'", false},
     };
     struct bench *b = *state;
     GString *config = g_string_new(NULL), *expected = g_string_new(NULL);
 
     for (size_t i = 0; i < G_N_ELEMENTS(list); i++) {
-        g_string_append_printf(config, "rule 'r%zu' { when = %s, actions = { flag 'f%zu' } }\n", i, list[i].condition, i);
+        g_string_append_printf(config, "rule 'r%zu' { when = %s, actions = { flag 'f%zu' } }\n", i, list[i].condition,
+                               i);
         if (list[i].holds) {
             g_string_append_printf(expected, "%sflag f%zu", expected->len ? "; " : "", i);
         }
     }
     bench_load(b, config->str);
-    assert_plan(b, "From: a@b.c\r\nSubject: Invoice 4711 abcde r\xc3\xa9sum\xc3\xa9 plain e\xcc\x81 \xe2\x84\xaa" "elvin\r\n\r\n",
+    assert_plan(b,
+                "From: a@b.c\r\nSubject: Invoice 4711 abcde r\xc3\xa9sum\xc3\xa9 plain e\xcc\x81 \xe2\x84\xaa"
+                "elvin\r\n\r\n",
                 expected->str);
     g_string_free(config, TRUE);
     g_string_free(expected, TRUE);
@@ -575,6 +627,7 @@ int main(void) {
         TEST(every_verb_becomes_a_step),
         TEST(a_rule_applies_where_it_says),
         TEST(a_function_that_fails_parks_the_message_or_is_skipped),
+        TEST(a_trace_tells_of_a_failure),
         TEST(a_function_waits_for_what_it_reads_and_goes_on),
         TEST(captures_are_of_the_rule_at_work_only),
         TEST(posts_come_before_the_move_with_ids_that_stay),

@@ -79,7 +79,11 @@ static void groups_are_found_by_number_and_name(void **state) {
 }
 
 static void letters_of_any_script_are_letters(void **state) {
-    assert_int_equal(match(*state, "(?i)^\xc3\xbc\\w+$", "\xc3\x9c" "BER\xc3\x84", NULL), REGEX_MATCH);
+    assert_int_equal(match(*state, "(?i)^\xc3\xbc\\w+$",
+                           "\xc3\x9c"
+                           "BER\xc3\x84",
+                           NULL),
+                     REGEX_MATCH);
 }
 
 static void broken_octets_are_never_matched(void **state) {
@@ -88,8 +92,16 @@ static void broken_octets_are_never_matched(void **state) {
     error *err = NULL;
 
     assert_null(regex_compile("a.b", 3, REGEX_ANY_BYTES, &regex));
-    assert_int_equal(regex_match(b->matcher, regex, "a\xff" "b a.b", 7, 0, NULL, &err), REGEX_MATCH);
-    assert_int_equal(regex_match(b->matcher, regex, "a\xff" "b", 3, 0, NULL, &err), REGEX_NO_MATCH);
+    assert_int_equal(regex_match(b->matcher, regex,
+                                 "a\xff"
+                                 "b a.b",
+                                 7, 0, NULL, &err),
+                     REGEX_MATCH);
+    assert_int_equal(regex_match(b->matcher, regex,
+                                 "a\xff"
+                                 "b",
+                                 3, 0, NULL, &err),
+                     REGEX_NO_MATCH);
     regex_free(regex);
 }
 
