@@ -243,7 +243,7 @@ static error *make_board(wire_board **board_out, int *fd_out) {
 
 static error *begin(struct worker *w) {
     static const stream_events events = {.on_data = on_data, .on_closed = on_closed};
-    int pair[2], board_fd;
+    int pair[2] = {-1, -1}, board_fd = -1;
     error *err = make_board(&w->board, &board_fd);
 
     if (err) {

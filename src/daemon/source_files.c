@@ -218,7 +218,7 @@ static bool read_file(source *s, const char *path, const struct stat *st, source
         return true;
     }
     const char *p = g_mapped_file_get_contents(file);
-    const char *end = p + g_mapped_file_get_length(file);
+    const char *end = p ? p + g_mapped_file_get_length(file) : NULL; /* an empty file has no contents */
     if (p && is_from_line(p, line_end(p, end))) {
         s->mbox = file;
         s->mbox_name = g_strdup(path);

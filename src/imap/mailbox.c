@@ -73,7 +73,8 @@ bool imap_mailbox_equal(const char *a, const char *b) {
 /* "inbox" and "inbox/x" get their first level written as INBOX. */
 static void fix_inbox(char *name, char delimiter) {
     if (g_ascii_strncasecmp(name, "INBOX", 5) == 0 && is_level_end(name[5], delimiter)) {
-        memcpy(name, "INBOX", 5);
+        g_free(name);
+        name = g_strdup("INBOX");
     }
 }
 

@@ -193,7 +193,7 @@ static bool local_part_is(mail_view *view, const struct evidence *row) {
     const mail_address *address = first_address(view, row->field);
     size_t n = address ? strlen(address->local) : 0, m = strlen(row->value);
 
-    if (n < m || (row->test == LOCAL && n != m)) {
+    if (!address || n < m || (row->test == LOCAL && n != m)) {
         return false;
     }
     return g_ascii_strcasecmp(address->local + n - m, row->value) == 0;

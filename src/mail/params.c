@@ -128,7 +128,7 @@ static bool read_param(mail_arena *a, const char **at, mail_param *out) {
 }
 
 void params_parse(mail_arena *a, const char *value, struct params *out) {
-    mail_param list[PARAMS_MAX];
+    mail_param list[PARAMS_MAX] = {{0}};
     const char *p = skip_filling(value);
 
     *out = (struct params){0};

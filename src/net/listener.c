@@ -189,14 +189,16 @@ error *listener_new_unix(event_loop *loop, const char *path, mode_t mode, listen
         close(fd);
         return err;
     }
-    err = start(loop, fd, fn, user, listener_out);
-    if (err) {
+    listener *l = NULL;
+    err = start(loop, fd, fn, user, &l);
+    if (err || !l) {
         unlink(path);
         return error_prefix(err, "%s", path);
     }
-    (*listener_out)->path = g_strdup(path);
-    (*listener_out)->dev = st.st_dev;
-    (*listener_out)->ino = st.st_ino;
+    l->path = g_strdup(path);
+    l->dev = st.st_dev;
+    l->ino = st.st_ino;
+    *listener_out = l;
     return NULL;
 }
 
@@ -245,7 +247,7 @@ error *listener_new_tcp(event_loop *loop, const char *host, uint16_t port, liste
 }
 
 uint16_t listener_port(const listener *l) {
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = {0};
     socklen_t len = sizeof addr;
 
     if (getsockname(l->fd, (struct sockaddr *)&addr, &len) < 0) {

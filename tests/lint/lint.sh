@@ -21,7 +21,7 @@ cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-e
     -j2 -Iinclude -I. -D__GNUC__ src || bad=1
 
 echo "clang-tidy"
-flags="-std=c17 -D_GNU_SOURCE -DMAILRULED_VERSION=\"x\" -Iinclude -I. $(pkg-config --cflags glib-2.0 gmime-3.0 lua5.4 libpcre2-8 jansson msgpack libuv libcurl openssl sqlite3 libseccomp)"
+flags="-std=c17 -D_GNU_SOURCE -DMAILRULED_VERSION=\\\"x\\\" -Iinclude -I. $(pkg-config --cflags glib-2.0 gmime-3.0 lua5.4 libpcre2-8 jansson msgpack libuv libcurl openssl sqlite3 libseccomp)"
 # shellcheck disable=SC2086
 git ls-files 'src/*.c' | xargs -n 8 -P 2 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$@" -- '"$flags"' 2>/dev/null' sh || bad=1
 
