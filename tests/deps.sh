@@ -3,7 +3,7 @@
 set -eu
 packages="gcc clang llvm libclang-rt-14-dev make pkg-config libglib2.0-dev libcurl4-openssl-dev libssl-dev liblua5.4-dev
  lua5.4 libpcre2-dev libgmime-3.0-dev libuv1-dev libsqlite3-dev sqlite3 libmsgpack-dev libjansson-dev libcmocka-dev
- libseccomp-dev dovecot-imapd dovecot-lmtpd openssl ca-certificates $*"
+ libseccomp-dev dovecot-imapd dovecot-lmtpd openssl ca-certificates mandoc $*"
 missing=""
 for p in $packages; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { SECOND = 1000, SECRETS_MAX = 4, RETRIES_MAX = 100 };
+enum { SECOND = 1000, SECRETS_MAX = 2, RETRIES_MAX = 100 };
 #define DAY (24 * 3600 * (uint64_t)SECOND)
 
 /* A wire_webhook and what does not go over the wire. */

@@ -1,0 +1,83 @@
+#!/bin/sh
+# What the tables in src/ have is in the manual pages and the completions: every command with its options, every key of
+# the config, every limit, with its default where that is easy to read.
+. "$(dirname "$0")/_lib.sh"
+
+# page NAME: as people read it, one line, blanks and line breaks all the same.
+page() {
+    mandoc -T utf8 -O width=900 "man/$1" 2>/dev/null | sed 's/.\x08//g' | tr '\n' ' ' | tr -s ' '
+}
+page mailruled.1 >"$dir/command"
+page mailruled-config.5 >"$dir/config"
+page mailruled-rules.7 >"$dir/rules"
+if ! [ -s "$dir/command" ]; then
+    echo "skip docs: mandoc is not installed"
+    exit 0
+fi
+
+# told WHAT PAGE WORD...: each word stands in the page by itself.
+told() {
+    what=$1 in=$2 missing=''
+    shift 2
+    for word; do
+        grep -q -e "\(^\|[^a-z_]\)$word\([^a-z_]\|\$\)" "$dir/$in" || missing="$missing $word"
+    done
+    [ $# -gt 0 ] || missing=' (none found: has the table moved?)'
+    is "$what" "$missing" ''
+}
+
+# keys FILE TABLE: the names in `static const struct key TABLE[]`.
+keys() {
+    sed -n "/struct key $2\[\] = {/,/^ *};/s/.*{\.name = \"\([a-z0-9_]*\)\".*/\1/p" "src/rules/$1"
+}
+
+"$MAILRULED" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' >"$dir/commands"
+# shellcheck disable=SC2046
+told "every command is in mailruled(1)" command $(cat "$dir/commands")
+while read -r command; do
+    "$MAILRULED" "$command" --help >"$dir/help"
+    options=$(grep -o -e '--[a-z][a-z-]*' "$dir/help" | sort -u)
+    # shellcheck disable=SC2086
+    told "every option of $command is in mailruled(1)" command $options
+    for shell in mailruled.bash _mailruled mailruled.fish; do
+        missing=''
+        for word in $command $options; do
+            case $shell in
+            mailruled.fish) pattern="[ '\"]${word#--}\([ '\"]\|\$\)" ;;
+            *) pattern="[ '\"{(]$word\([] '\"|)[,:]\|\$\)" ;;
+            esac
+            grep -q -e "$pattern" "completions/$shell" || missing="$missing $word"
+        done
+        is "$shell completes $command and its options" "$missing" ''
+    done
+done <"$dir/commands"
+
+# shellcheck disable=SC2046
+{
+    told "every key of an account is in mailruled-config(5)" config $(keys config_account.c keys)
+    told "every key of a webhook is in mailruled-config(5)" config $(keys config_webhook.c keys)
+    told "every key of defaults is in mailruled-config(5)" config $(keys config_defaults.c keys)
+    told "every limit is in mailruled-config(5)" config $(keys config_defaults.c limit_keys)
+    told "every key of a rule is in mailruled-rules(7)" rules $(keys config_rule.c keys)
+    told "every kind of secret is in mailruled-config(5)" config \
+        $(sed -n '/luaL_Reg functions/,/};/s/.*{"\([a-z]*\)", secret_.*/secret.\1/p' src/rules/config_secret.c)
+    told "every action is in mailruled-rules(7)" rules \
+        $(sed -n '/makers\[\] = {/,/};/p' src/rules/action_lua.c | grep -o '{"[a-z]*"' | tr -d '{"')
+}
+# Bits of limits.h: ".literal = 64u << 20" is 64MB.
+sed -n '/define LIMITS_DEFAULT/,/^#endif/p' include/base/limits.h | tr ',' '\n' |
+    sed -n 's/.*\.\([a-z_]*\) = \([0-9]*\)u << 20.*/\1 \2MB/p; s/.*\.\([a-z_]*\) = \([0-9]*\)u << 10.*/\1 \2KB/p
+            s/.*\.\([a-z_]*\) = \([0-9]*\)[ \\]*$/\1 \2/p' >"$dir/defaults"
+wrong=''
+while read -r name value; do
+    case $name in
+    deadline | rule_wait) value=$((value / 1000))s ;;
+    regex_deadline) value=${value}ms ;;
+    esac
+    grep -q -e "$name[ ,][^:]*:[^:]*$value" "$dir/config" || wrong="$wrong $name=$value"
+done <"$dir/defaults"
+is "$(wc -l <"$dir/defaults") limits are told with their defaults" "$wrong" ''
+
+mandoc -T lint -W warning man/* >"$dir/lint" 2>&1
+is "the manual pages are clean" "$(cat "$dir/lint")" ''
+finish
