@@ -44,7 +44,7 @@ typedef struct http_request {
 enum http_outcome {
     HTTP_ANSWERED,  /* there is a status, of whatever kind */
     HTTP_NETWORK,   /* look-up, connect, reset, protocol */
-    HTTP_TIMEOUT,   /* of the call or of the connect, or slower than 10 bytes/s for 30 s */
+    HTTP_TIMEOUT,   /* of the call or of the connect */
     HTTP_TLS,
     HTTP_REFUSED,   /* the address is not allowed; the error names it */
     HTTP_TOO_LARGE, /* header or body over its cap */
@@ -54,7 +54,7 @@ enum http_outcome {
 /* Valid during the callback. */
 typedef struct http_result {
     enum http_outcome outcome;
-    int status;                   /* 200, ...; 0 if there was none */
+    int status;                   /* 200, ...; 0 if there was none; also when the rest was too large */
     const char *const *headers;   /* name (lower case), value, ..., NULL: of the final response */
     const uint8_t *body;          /* never NULL */
     size_t body_len;

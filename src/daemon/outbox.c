@@ -32,7 +32,7 @@ struct hook {
 
 struct delivery {
     struct hook *hook;
-    char *id;
+    char *id, *rule;
     uint32_t attempts;
     http_call *call; /* NULL once answered: the journal is being told */
 };
@@ -67,6 +67,7 @@ static void delivery_free(struct delivery *d) {
     }
     state_cancel(d->hook->outbox->keeper->state, d);
     g_ptr_array_remove(d->hook->under_way, d);
+    g_free(d->rule);
     g_free(d->id);
     g_free(d);
 }
@@ -191,8 +192,8 @@ static uint64_t pause_of(const struct hook *h) {
 static void hook_next(struct hook *h) {
     if (h->failures < FAILURES_ALONE || !h->config) {
         hook_pump(h);
-    } else if (!loop_timer_active(h->timer)) {
-        loop_timer_start(h->timer, pause_of(h));
+    } else if (!loop_timer_active(h->timer) || loop_timer_left(h->timer) > pause_of(h)) {
+        loop_timer_start(h->timer, pause_of(h)); /* not only when the old event is due again: a new one shall be tried */
     }
 }
 
@@ -237,6 +238,12 @@ static void succeeded(struct hook *h, const struct delivery *d, const http_resul
     log_info(&h->log, "%s accepted (%d, %ums)", d->id, result->status, (unsigned)result->took_ms);
 }
 
+/* The status line says it; how long the page behind it is does not matter. */
+static bool is_accepted(const http_result *result) {
+    return (result->outcome == HTTP_ANSWERED || result->outcome == HTTP_TOO_LARGE) && result->status >= 200 &&
+           result->status < 300;
+}
+
 static error *refusal(const http_result *result) {
     return result->err ? error_copy(result->err) : error_new(ERROR_REFUSED, "the endpoint answered %d", result->status);
 }
@@ -248,7 +255,7 @@ static void http_done(void *user, const http_result *result) {
     error *err = NULL;
 
     d->call = NULL;
-    if (result->outcome == HTTP_ANSWERED && result->status >= 200 && result->status < 300) {
+    if (is_accepted(result)) {
         succeeded(h, d, result);
     } else {
         err = refusal(result);
@@ -261,6 +268,9 @@ static void http_done(void *user, const http_result *result) {
             h->outbox->keeper->failures++;
             log_error(&h->log, "%s given up after %u tries: %s%s", d->id, d->attempts + 1, err->text,
                       h->disabled ? "; gone (410): nothing more is sent there" : "");
+            err = error_prefix(err, "webhook %s", h->name); /* what `queue` says of the message */
+            error_at(err, NULL, NULL, 0, d->rule);
+            outcome.err = err;
         } else {
             outcome.outcome = STATE_TRY_AGAIN;
             outcome.delay_ms = delay_for(h, d->attempts, result->retry_after_ms);
@@ -317,6 +327,7 @@ static void send_one(struct hook *h, const struct state_outbox_entry *entry) {
 
     d->hook = h;
     d->id = g_strdup(entry->id);
+    d->rule = g_strdup(entry->rule);
     d->attempts = entry->attempts;
     g_ptr_array_add(h->under_way, d);
     error *err = start(h, d, entry);

@@ -106,7 +106,7 @@ static void finish(http_call *call, enum http_outcome outcome, error *err) {
 
     call->finished = true;
     g_ptr_array_add(call->response_headers, NULL);
-    if (outcome == HTTP_ANSWERED) {
+    if (outcome == HTTP_ANSWERED || outcome == HTTP_TOO_LARGE) {
         curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     }
     result.status = (int)status;

@@ -4,8 +4,6 @@
 
 #define TIMEOUT_MS 30000
 #define CONNECT_MS 10000
-#define SLOW_BYTES_S 10L
-#define SLOW_S 30L
 #define MAX_RESPONSE (1024 * 1024)
 #define CONNECTION_IDLE_S 60L
 #define CONNECTION_LIFE_S 300L
@@ -142,8 +140,6 @@ static void apply_limits(http_call *call, const http_request *request) {
     call->timeout_ms = request->timeout_ms ? request->timeout_ms : TIMEOUT_MS;
     call->max_response = request->max_response ? request->max_response : MAX_RESPONSE;
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(request->connect_ms ? request->connect_ms : CONNECT_MS));
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, SLOW_BYTES_S);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, SLOW_S);
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)call->max_response);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S);
     curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S);

@@ -1,13 +1,15 @@
 /*
  * http_sink - a webhook receiver for tests, benches and the demo: HTTP/1.1 on a loopback port that the kernel chooses.
  *
- *     http_sink -o FILE [-p PORTFILE] [-k SECRET] [-s STATUS]... [-d MS] [-x] [-r SECONDS]
+ *     http_sink -o FILE [-p PORTFILE] [-k SECRET] [-s STATUS]... [-d MS] [-x] [-r SECONDS] [-l URL]
  *
  * Writes its port to PORTFILE (else standard output), then one line a request to FILE:
  *     STATUS ID SIGNATURE RULE SUBJECT
  * SIGNATURE is "good", "bad" or "unchecked" (no -k). Answers the given statuses in turn, the last one for ever (default
  * 200). -d delays each answer; -x closes the connection instead of answering once the request was read and written
- * down; -r adds Retry-After. A second file FILE.bodies gets each body on a line. Ends with SIGTERM.
+ * down; -r adds Retry-After, -l Location. A STATUS below 100 is a fault instead of an answer: 0 says nothing, 1 closes the
+ * connection, 2 begins a status line and stops, 3 answers 200 with a body that does not end. A second file FILE.bodies
+ * gets each body on a line. HTTP_SINK_PORT in the environment is the port to use. Ends with SIGTERM.
  */
 #include <arpa/inet.h>
 #include <openssl/evp.h>
@@ -36,6 +38,7 @@ static struct {
     int n_statuses, served;
     int delay_ms, retry_after;
     int cut;
+    const char *location;
 } sink = {.statuses = {200}};
 
 static char *header_value(const char *head, const char *name, char *out, size_t room) {
@@ -91,8 +94,31 @@ static void json_peek(const char *body, const char *key, char *out, size_t room)
     out[n] = '\0';
 }
 
+enum fault { FAULT_SILENCE, FAULT_CUT, FAULT_HALF_A_LINE, FAULT_ENDLESS, FAULTS };
+
+static void drop(struct client *c) {
+    close(c->fd);
+    c->fd = -1;
+}
+
+static void misbehave(struct client *c, enum fault fault) {
+    static const char junk[65536];
+
+    if (fault == FAULT_CUT) {
+        drop(c);
+    } else if (fault == FAULT_HALF_A_LINE) {
+        (void)!send(c->fd, "HTTP/1.", 7, MSG_NOSIGNAL);
+    } else if (fault == FAULT_ENDLESS) {
+        const char *head = "HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n";
+        (void)!send(c->fd, head, strlen(head), MSG_NOSIGNAL);
+        while (send(c->fd, junk, sizeof junk, MSG_NOSIGNAL) > 0 && send(c->fd, "\r\n10000\r\n", 9, MSG_NOSIGNAL) > 0) {
+        }
+        drop(c);
+    }
+}
+
 static void answer(struct client *c, char *head, char *body, size_t len) {
-    char id[256], rule[128], subject[256], reply[256], extra[64] = "";
+    char id[256], rule[128], subject[256], reply[2048], extra[1024] = "";
     int status = sink.statuses[sink.served < sink.n_statuses ? sink.served : (sink.n_statuses ? sink.n_statuses - 1 : 0)];
 
     sink.served++;
@@ -107,18 +133,18 @@ static void answer(struct client *c, char *head, char *body, size_t len) {
     if (sink.delay_ms) {
         poll(NULL, 0, sink.delay_ms);
     }
-    if (sink.cut) {
-        close(c->fd);
-        c->fd = -1;
+    if (sink.cut || status < FAULTS) {
+        misbehave(c, sink.cut ? FAULT_CUT : (enum fault)status);
         return;
     }
     if (sink.retry_after) {
         snprintf(extra, sizeof extra, "Retry-After: %d\r\n", sink.retry_after);
+    } else if (sink.location) {
+        snprintf(extra, sizeof extra, "Location: %s\r\n", sink.location);
     }
     int n = snprintf(reply, sizeof reply, "HTTP/1.1 %d x\r\n%sContent-Length: 2\r\n\r\nok", status, extra);
     if (send(c->fd, reply, (size_t)n, MSG_NOSIGNAL) != n) {
-        close(c->fd);
-        c->fd = -1;
+        drop(c);
     }
 }
 
@@ -206,7 +232,7 @@ int main(int argc, char **argv) {
     char name[4096];
     int option;
 
-    while ((option = getopt(argc, argv, "o:p:k:s:d:r:x")) != -1) {
+    while ((option = getopt(argc, argv, "o:p:k:s:d:r:l:x")) != -1) {
         switch (option) {
         case 'o': out = optarg; break;
         case 'p': port_file = optarg; break;
@@ -214,12 +240,14 @@ int main(int argc, char **argv) {
         case 's': sink.statuses[sink.n_statuses++ % 64] = atoi(optarg); break;
         case 'd': sink.delay_ms = atoi(optarg); break;
         case 'r': sink.retry_after = atoi(optarg); break;
+        case 'l': sink.location = optarg; break;
         case 'x': sink.cut = 1; break;
         default: return 2;
         }
     }
     if (!out) {
-        fputs("usage: http_sink -o FILE [-p PORTFILE] [-k SECRET] [-s STATUS]... [-d MS] [-x] [-r SECONDS]\n", stderr);
+        fputs("usage: http_sink -o FILE [-p PORTFILE] [-k SECRET] [-s STATUS]... [-d MS] [-x] [-r SECONDS] [-l URL]\n",
+              stderr);
         return 2;
     }
     sink.log = fopen(out, "a");
