@@ -73,8 +73,7 @@ bool imap_mailbox_equal(const char *a, const char *b) {
 /* "inbox" and "inbox/x" get their first level written as INBOX. */
 static void fix_inbox(char *name, char delimiter) {
     if (g_ascii_strncasecmp(name, "INBOX", 5) == 0 && is_level_end(name[5], delimiter)) {
-        g_free(name);
-        name = g_strdup("INBOX");
+        memcpy(name, "INBOX", 5); /* NOLINT(bugprone-not-null-terminated-result): the rest of the name stays */
     }
 }
 
@@ -85,7 +84,7 @@ bool imap_mailbox_decode(imap_str wire, bool utf8, char delimiter, char **name_o
         name = utf8 ? g_strndup(wire.data, wire.len) : mutf7_decode(wire);
     }
     if (name && imap_mailbox_is_inbox(name)) {
-        memcpy(name, "INBOX", 5);
+        memcpy(name, "INBOX", 5); /* NOLINT(bugprone-not-null-terminated-result): as long as what it replaces */
     }
     if (name && !find_fault(name, delimiter)) {
         *name_out = name;

@@ -1,16 +1,20 @@
 /* An evaluator whose rules hoard ends by itself, once its answers are out; others stay. */
 #include "evaluator/evaluator.h"
 #include "tests/unit/unit.h"
+#include "wire/board.h"
 #include "wire/frame.h"
+#include "wire/nursery.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 struct peer {
-    int fd;
+    int fd; /* the nursery's, then the evaluator's */
+    int load_fd, nursery;
     pid_t pid;
     wire_decoder *in;
     char *folder;
@@ -18,7 +22,7 @@ struct peer {
 };
 
 static void begin(struct peer *p, const char *rule) {
-    int fds[2];
+    int fds[2], nursery[2];
 
     *p = (struct peer){.in = wire_decoder_new(), .folder = g_strdup("/tmp/mailruled-worn-XXXXXX")};
     assert_non_null(g_mkdtemp(p->folder));
@@ -28,13 +32,17 @@ static void begin(struct peer *p, const char *rule) {
                                           rule, NULL);
     assert_true(g_file_set_contents(p->path, config, -1, NULL));
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, nursery), 0);
     p->pid = fork();
     if (p->pid == 0) {
         close(fds[0]);
-        _exit(evaluator_main(fds[1], -1));
+        close(nursery[0]);
+        _exit(evaluator_main(fds[1], nursery[1]));
     }
     close(fds[1]);
-    p->fd = fds[0];
+    close(nursery[1]);
+    p->fd = p->load_fd = fds[0];
+    p->nursery = nursery[0];
 }
 
 static void send_frame(struct peer *p, wire_message *m) {
@@ -45,7 +53,7 @@ static void send_frame(struct peer *p, wire_message *m) {
     wire_message_free(m);
 }
 
-/* The next frame that is of this type; the log is passed over. NULL: the evaluator has ended. */
+/* The next frame that is of this type; others (log, ready) are passed over. NULL: the evaluator has ended. */
 static wire_message *next(struct peer *p, enum wire_type type) {
     uint8_t buffer[4096];
     wire_message *m = NULL;
@@ -56,7 +64,6 @@ static wire_message *next(struct peer *p, enum wire_type type) {
             if (m->type == type) {
                 return m;
             }
-            assert_int_equal(m->type, WIRE_LOG);
             wire_message_free(m);
         }
         ssize_t n = read(p->fd, buffer, sizeof buffer);
@@ -65,6 +72,31 @@ static wire_message *next(struct peer *p, enum wire_type type) {
         }
         wire_decoder_feed(p->in, buffer, (size_t)n);
     }
+}
+
+/* Asks the nursery for an evaluator; from here on p->fd speaks with that. */
+static void hatch(struct peer *p) {
+    struct nursery_request request = {.op = NURSERY_FORK, .id = 1};
+    int pair[2], board = memfd_create("board", MFD_CLOEXEC);
+    union {
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        struct cmsghdr align;
+    } control = {{0}};
+    struct iovec part = {&request, sizeof request};
+    struct msghdr header = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+
+    assert_int_equal(ftruncate(board, sizeof(wire_board)), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(2 * sizeof(int));
+    memcpy(CMSG_DATA(c), (int[]){pair[1], board}, 2 * sizeof(int));
+    assert_int_equal(sendmsg(p->nursery, &header, 0), sizeof request);
+    close(pair[1]);
+    close(board);
+    p->fd = pair[0];
 }
 
 static void load(struct peer *p) {
@@ -77,6 +109,7 @@ static void load(struct peer *p) {
     assert_non_null(m);
     assert_int_equal(m->u.config.n_mistakes, 0);
     wire_message_free(m);
+    hatch(p);
 }
 
 /* Its plan has one step. */
@@ -98,9 +131,15 @@ static void evaluate(struct peer *p, uint64_t job) {
 }
 
 static void end(struct peer *p) {
+    struct nursery_notice notice;
     int status;
 
     close(p->fd);
+    assert_int_equal(recv(p->nursery, &notice, sizeof notice, 0), sizeof notice);
+    assert_int_equal(notice.event, NURSERY_DEAD);
+    assert_int_equal(notice.status, 0);
+    close(p->load_fd);
+    close(p->nursery);
     assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
     assert_int_equal(status, 0);
     wire_decoder_free(p->in);
