@@ -289,7 +289,7 @@ static void add_needle(struct cond_set *set, struct cond_test *test) {
 }
 
 static void index_substrings(struct cond_set *set) {
-    g_autofree unsigned *count = g_new0(unsigned, 2 * set->sources->len + 1);
+    unsigned *count = g_new0(unsigned, 2 * set->sources->len + 1);
 
     for (unsigned i = 0; i < set->tests->len; i++) {
         struct cond_test *test = set->tests->pdata[i];
@@ -308,6 +308,7 @@ static void index_substrings(struct cond_set *set) {
             needles_prepare(needles);
         }
     }
+    g_free(count);
 }
 
 /* How many rules look at each test, by test id: a test that many share tells them apart badly. */
@@ -417,7 +418,7 @@ void cond_set_index(struct cond_set *set, const struct cond *const *whens, size_
     set->n_rules = n;
     set->guarded = g_new0(GArray *, set->tests->len + 1);
     set->guards = g_new0(struct cond_guard, n + 1);
-    g_autofree unsigned *uses = g_new0(unsigned, set->tests->len + 1);
+    unsigned *uses = g_new0(unsigned, set->tests->len + 1);
     for (size_t i = 0; i < n; i++) {
         if (whens[i]) {
             count_uses(whens[i], uses);
@@ -429,4 +430,5 @@ void cond_set_index(struct cond_set *set, const struct cond *const *whens, size_
         }
     }
     g_ptr_array_unref(tests);
+    g_free(uses);
 }

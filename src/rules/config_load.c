@@ -123,12 +123,14 @@ static void check_whole(struct loader *loader) {
     if (loader->aborted) {
         return;
     }
-    g_autofree const char **accounts = names_of(loader->accounts, sizeof(wire_account));
-    g_autofree const char **webhooks = names_of(loader->webhooks, sizeof(wire_webhook));
+    const char **accounts = names_of(loader->accounts, sizeof(wire_account));
+    const char **webhooks = names_of(loader->webhooks, sizeof(wire_webhook));
     for (unsigned i = 0; i < loader->rule_list->len; i++) {
         check_names(loader, &g_array_index(loader->rule_list, struct rule, i),
                     &g_array_index(loader->wire_rules, wire_rule, i), accounts, webhooks);
     }
+    g_free(accounts);
+    g_free(webhooks);
     if (loader->check_only && loader->mistakes->len == 0) {
         check_reachable(loader);
         check_watched(loader);

@@ -13,139 +13,8 @@
 
 enum { MAIL_NEEDS_MAX = 200 }; /* of one job; a server that never gives what it was asked for ends there */
 
-enum phase {
-    PHASE_START,
-    PHASE_NEXT_RULE,
-    PHASE_WHEN,
-    PHASE_ACTIONS,
-    PHASE_RUN,
-    PHASE_RULE_DONE,
-    PHASE_PLAN,
-    PHASE_FAIL
-};
-
 /* What a phase ends with. */
 enum turn { TURN_GO_ON, TURN_NEED };
-
-struct engine {
-    enum phase phase;
-    struct cond_run *run;
-    struct whereabouts where;
-    GArray *applying;      /* int: the rules that apply there; NULL with trace, which tells of all */
-    const char *ended_by;  /* name of the rule that ended evaluation */
-    size_t at;             /* into `applying`, or with trace into all rules */
-    unsigned steps_before; /* of the rule at work */
-    bool failed;           /* the rule at work, and the message goes on */
-    size_t action;         /* of the rule at work */
-    struct payload *payload;
-    char *event_id;
-    struct vm_thread *thread;
-    char identity[MAIL_IDENTITY_SIZE]; /* "" = nothing to know it by */
-    const char *message_id;
-    const char *subject; /* with trace */
-    GArray *errors;      /* wire_rule_error */
-    GArray *traces;      /* wire_rule_trace */
-    wire_rule_error fatal;
-    GPtrArray *answers; /* kept: the view looks into them */
-    struct asked asked; /* the last need, until its answer */
-    unsigned mail_needs;
-    bool needs_raw; /* the server has no usable structure: nothing less than the whole message helps */
-};
-
-/* --- what the layer shares about jobs ---------------------------------------------------------------------------- */
-
-wire_message *job_need_mail(rules_job *job, const mail_need *need) {
-    static const enum wire_need_kind kinds[] = {[MAIL_NEED_FIELDS] = WIRE_NEED_FIELDS,
-                                                [MAIL_NEED_HEADER] = WIRE_NEED_HEADER,
-                                                [MAIL_NEED_STRUCTURE] = WIRE_NEED_STRUCTURE,
-                                                [MAIL_NEED_PARTS] = WIRE_NEED_PARTS,
-                                                [MAIL_NEED_RAW] = WIRE_NEED_RAW};
-    wire_message *message = wire_message_new(WIRE_NEED);
-    wire_need *out = &message->u.need;
-
-    out->kind = kinds[need->kind];
-    out->limit = need->limit;
-    for (const char *const *name = need->names; name && *name; name++) {
-        wire_strings_add(message, &out->names, *name);
-    }
-    return message;
-}
-
-wire_step *job_add_step(rules_job *job, enum wire_verb verb) {
-    wire_step step = {.verb = verb};
-
-    step.rule = job->at ? wire_str(job->reply, job->at->wire->name) : NULL;
-    step.dry_run = job->at && job->at->wire->dry_run;
-    g_array_append_val(job->steps, step);
-    return &g_array_index(job->steps, wire_step, job->steps->len - 1);
-}
-
-const char *job_capture(const rules_job *job, const char *name) {
-    for (unsigned i = 0; i < job->captures->len; i++) {
-        const struct capture *c = &g_array_index(job->captures, struct capture, i);
-        if (strcmp(c->name, name) == 0) {
-            return c->value;
-        }
-    }
-    return NULL;
-}
-
-bool job_takes_away(enum wire_verb verb) {
-    return verb == WIRE_VERB_MOVE || verb == WIRE_VERB_DELETE || verb == WIRE_VERB_JUNK || verb == WIRE_VERB_ARCHIVE;
-}
-
-int rules_webhook(const rules *set, const char *name) {
-    const wire_config *config = &set->config->u.config;
-
-    for (size_t i = 0; i < config->n_webhooks; i++) {
-        if (strcmp(config->webhooks[i].name, name) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-bool rules_is_worn(rules *set) {
-    return vm_tainted(set->vm);
-}
-
-/* The number of 32 octets in 43 digits. */
-static void append_base62(GString *out, uint8_t number[32]) {
-    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-    for (int i = 0; i < 43; i++) {
-        unsigned rest = 0;
-        for (int k = 0; k < 32; k++) {
-            unsigned n = rest << 8 | number[k];
-            number[k] = (uint8_t)(n / 62);
-            rest = n % 62;
-        }
-        g_string_append_c(out, digits[rest]);
-    }
-}
-
-char *job_event_id(rules_job *job, const char *webhook) {
-    const wire_eval *eval = &job->eval->u.eval;
-    uint8_t number[32];
-    gsize size = sizeof number;
-    unsigned ordinal = 0;
-
-    for (unsigned i = 0; i < job->steps->len; i++) {
-        const wire_step *step = &g_array_index(job->steps, wire_step, i);
-        ordinal += step->verb == WIRE_VERB_POST && strcmp(step->rule, job->at->wire->name) == 0 &&
-                   strcmp(step->webhook, webhook) == 0;
-    }
-    g_autofree char *text = g_strdup_printf("%s\n%s\n%u\n%s\n%s\n%s\n%u", eval->account, eval->folder, eval->uid,
-                                            job->engine->identity, job->at->wire->name, webhook, ordinal);
-    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    g_checksum_update(sum, (const guchar *)text, -1);
-    g_checksum_get_digest(sum, number, &size);
-    GString *id = g_string_new("msg_");
-    append_base62(id, number);
-    char *kept = wire_str(job->reply, id->str);
-    g_string_free(id, TRUE);
-    return kept;
-}
 
 static bool is_traced(const rules_job *job) {
     return job->eval->u.eval.trace;
@@ -466,74 +335,6 @@ static enum turn end_rule(rules_job *job) {
     return TURN_GO_ON;
 }
 
-/* --- replies ----------------------------------------------------------------------------------------------------- */
-
-static void *copy_array(wire_message *message, const GArray *array, size_t size, size_t *n_out) {
-    void *copy = wire_alloc(message, size * array->len + 1);
-
-    if (array->len) {
-        memcpy(copy, array->data, size * array->len);
-    }
-    *n_out = array->len;
-    return copy;
-}
-
-/* Once a message has left its folder nothing can be done to it there: what sets flags or copies it goes before that,
- * and the first of several that take it away counts. What is on trial is shown where it was asked for. */
-static void arrange_steps(GArray *steps) {
-    GArray *early = g_array_new(FALSE, TRUE, sizeof(wire_step));
-    GArray *late = g_array_new(FALSE, TRUE, sizeof(wire_step));
-    bool left = false;
-
-    for (unsigned i = 0; i < steps->len; i++) {
-        const wire_step *s = &g_array_index(steps, wire_step, i);
-        bool here = s->verb != WIRE_VERB_POST && s->verb != WIRE_VERB_STOP && !job_takes_away(s->verb);
-        if (left && job_takes_away(s->verb) && !s->dry_run) {
-            continue;
-        }
-        left |= job_takes_away(s->verb) && !s->dry_run;
-        g_array_append_vals(left && !(here && !s->dry_run) ? late : early, s, 1);
-    }
-    g_array_set_size(steps, 0);
-    g_array_append_vals(steps, early->data, early->len);
-    g_array_append_vals(steps, late->data, late->len);
-    g_array_unref(early);
-    g_array_unref(late);
-}
-
-static wire_message *make_plan(rules_job *job) {
-    struct engine *e = job->engine;
-    wire_message *reply = job->reply;
-    wire_plan *plan = &reply->u.plan;
-
-    plan->job = job->eval->u.eval.job;
-    plan->identity = *e->identity ? wire_str(reply, e->identity) : NULL;
-    plan->message_id = wire_str(reply, e->message_id);
-    plan->subject = wire_str(reply, e->subject);
-    plan->unparsable = mail_view_problems(job->view) & MAIL_UNPARSABLE;
-    arrange_steps(job->steps);
-    plan->steps = copy_array(reply, job->steps, sizeof(wire_step), &plan->n_steps);
-    plan->errors = copy_array(reply, e->errors, sizeof(wire_rule_error), &plan->n_errors);
-    plan->rules = copy_array(reply, e->traces, sizeof(wire_rule_trace), &plan->n_rules);
-    job->reply = NULL;
-    return reply;
-}
-
-/* The strings of a failure are in the reply's arena: it becomes the FAIL. */
-static wire_message *make_fail(rules_job *job) {
-    struct engine *e = job->engine;
-    wire_message *reply = job->reply;
-    wire_fail fail = {.job = job->eval->u.eval.job, .error = e->fatal};
-
-    fail.message_id = wire_str(reply, e->message_id);
-    fail.subject = wire_str(reply, e->subject);
-    fail.rules = copy_array(reply, e->traces, sizeof(wire_rule_trace), &fail.n_rules);
-    reply->type = WIRE_FAIL;
-    reply->u.fail = fail;
-    job->reply = NULL;
-    return reply;
-}
-
 static wire_message *make_need(rules_job *job) {
     wire_need *need = &job->need->u.need;
     wire_message *out = job->need;
@@ -612,7 +413,7 @@ wire_message *rules_run(rules_job *job) {
         return make_need(job);
     }
     enter(job, -1);
-    return e->phase == PHASE_PLAN ? make_plan(job) : make_fail(job);
+    return e->phase == PHASE_PLAN ? engine_make_plan(job) : engine_make_fail(job);
 }
 
 void rules_answer(rules_job *job, wire_message *answer) {

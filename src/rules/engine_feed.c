@@ -109,15 +109,16 @@ static void feed_meta(mail_view *view, const wire_eval *eval) {
 
 void engine_feed_eval(rules_job *job) {
     const wire_eval *eval = &job->eval->u.eval;
-
-    g_autofree const char **fields = terminated(&eval->fields);
+    const char **fields;
 
     feed_meta(job->view, eval);
     switch (eval->level) {
     case WIRE_LEVEL_NOTHING:
         break;
     case WIRE_LEVEL_FIELDS:
+        fields = terminated(&eval->fields);
         feed_fields(job->view, &eval->data, fields);
+        g_free(fields);
         break;
     case WIRE_LEVEL_STRUCTURE:
         mail_view_set_header(job->view, (const char *)eval->data.data, eval->data.len);
