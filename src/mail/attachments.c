@@ -66,7 +66,7 @@ static void set_size(const struct part *part, mail_attachment *out) {
     uint64_t size = part->pub.size, lines;
 
     if (part->has_body && !part->truncated) {
-        out->size = body_decoded_size(part->pub.encoding, part->body, part->body_len);
+        out->size = encoding_decoded_size(part->pub.encoding, part->body, part->body_len);
         out->size_estimated = strstr(part->pub.encoding, "uu") != NULL;
     } else if (strcmp(part->pub.encoding, "base64") == 0) {
         lines = size / 78;
@@ -130,7 +130,7 @@ enum mail_status mail_view_attachments(mail_view *view, const mail_attachment **
 static void decode_content(mail_view *view, const struct part *part, struct content *content) {
     GByteArray *bytes = g_byte_array_new();
     uint64_t limit = view->limits->attachment;
-    bool whole = body_decode(part->pub.encoding, part->body, part->body_len, limit, bytes);
+    bool whole = encoding_decode(part->pub.encoding, part->body, part->body_len, limit, bytes);
 
     if (bytes->len > limit) {
         g_byte_array_set_size(bytes, (guint)limit);
@@ -157,7 +157,7 @@ enum mail_status mail_view_attachment_content(mail_view *view, size_t index, GBy
         g_ptr_array_add(view->need_names, (gpointer)part->pub.section);
         g_ptr_array_add(view->need_names, NULL);
         *need_out = (mail_need){MAIL_NEED_PARTS, (const char *const *)view->need_names->pdata,
-                                body_encoded_size(part->pub.encoding, view->limits->attachment)};
+                                encoding_encoded_size(part->pub.encoding, view->limits->attachment)};
         return MAIL_NEED;
     }
     if (!content->bytes) {

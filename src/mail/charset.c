@@ -46,7 +46,8 @@ static bool in_list(const char *name, const char *const *list, size_t n) {
     return false;
 }
 
-bool charset_append_utf8(GString *out, const char *in, size_t len) {
+/* Appends in, which should be UTF-8, with NUL and broken sequences replaced. False if there were any. */
+static bool append_utf8(GString *out, const char *in, size_t len) {
     bool clean = true;
 
     while (len) {
@@ -114,7 +115,7 @@ static bool looks_like_utf8(const char *in, size_t len) {
 
 static void append_guessed(GString *out, const char *in, size_t len) {
     if (looks_like_utf8(in, len)) {
-        charset_append_utf8(out, in, len);
+        append_utf8(out, in, len);
     } else {
         append_western(out, in, len);
     }
@@ -126,7 +127,7 @@ static bool append_declared_utf8(GString *out, const char *in, size_t len) {
         return true;
     }
     if (has_sequence(in, len)) {
-        return charset_append_utf8(out, in, len);
+        return append_utf8(out, in, len);
     }
     append_guessed(out, in, len); /* not one UTF-8 sequence in it: the label is wrong */
     return false;
@@ -144,7 +145,7 @@ static bool convert(GString *out, iconv_t cd, const char *in, size_t len) {
         size_t rc = flush ? iconv(cd, NULL, NULL, &to, &room) : iconv(cd, &from, &len, &to, &room);
         int why = errno;
 
-        clean = charset_append_utf8(out, buffer, sizeof buffer - room) && clean;
+        clean = append_utf8(out, buffer, sizeof buffer - room) && clean;
         if (rc == (size_t)-1 && why == EILSEQ && len) {
             g_string_append(out, REPLACEMENT);
             clean = false;

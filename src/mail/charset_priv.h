@@ -14,9 +14,6 @@ extern const char *const charset_common[];
  * unknown. */
 bool charset_append(GString *out, const char *charset, const char *in, size_t len);
 
-/* Appends in, which should be UTF-8, with NUL and broken sequences replaced. False if there were any. */
-bool charset_append_utf8(GString *out, const char *in, size_t len);
-
 /* A header value (unfolded) with its encoded words decoded; CR and LF become spaces; ends trimmed. g_free. */
 char *charset_decode_header(const char *raw, size_t len);
 

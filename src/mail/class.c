@@ -191,12 +191,13 @@ static const mail_address *first_address(mail_view *view, const char *field) {
 
 static bool local_part_is(mail_view *view, const struct evidence *row) {
     const mail_address *address = first_address(view, row->field);
-    size_t n = address ? strlen(address->local) : 0, m = strlen(row->value);
+    const char *local = address ? address->local : "";
+    size_t n = strlen(local), m = strlen(row->value);
 
     if (!address || n < m || (row->test == LOCAL && n != m)) {
         return false;
     }
-    return g_ascii_strcasecmp(address->local + n - m, row->value) == 0;
+    return g_ascii_strcasecmp(local + n - m, row->value) == 0;
 }
 
 static bool media_is(mail_view *view, const struct evidence *row, const char *value) {

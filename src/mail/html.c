@@ -151,7 +151,8 @@ static gunichar read_reference(const char *p, const char *end, const char **afte
     return c;
 }
 
-void html_append_unescaped(GString *out, const char *html, size_t len) {
+/* Appends html with its character references replaced. */
+static void append_unescaped(GString *out, const char *html, size_t len) {
     const char *end = html + len;
 
     while (html < end) {
@@ -337,7 +338,7 @@ static void open_link(struct writer *w, const struct tag *tag) {
         return;
     }
     url = g_string_new(NULL);
-    html_append_unescaped(url, tag->href, tag->href_len);
+    append_unescaped(url, tag->href, tag->href_len);
     g_strstrip(url->str);
     for (char *p = url->str; *p; p++) {
         *p = g_ascii_iscntrl(*p) || *p == ' ' ? '_' : *p;
@@ -354,7 +355,7 @@ static void open_link(struct writer *w, const struct tag *tag) {
 static void write_escaped(struct writer *w, const char *text, size_t len) {
     GString *plain = g_string_new(NULL);
 
-    html_append_unescaped(plain, text, len);
+    append_unescaped(plain, text, len);
     for (const char *p = plain->str; *p; p = g_utf8_next_char(p)) {
         write_char(w, g_utf8_get_char(p));
     }

@@ -13,9 +13,6 @@
  */
 bool html_to_text(const char *html, size_t len, size_t limit, GString *out);
 
-/* Appends html with its character references replaced. */
-void html_append_unescaped(GString *out, const char *html, size_t len);
-
 /* The code point of the named reference (no & and ;), 0 if unknown. */
 gunichar html_entity(const char *name, size_t len);
 

@@ -128,18 +128,18 @@ static bool read_param(mail_arena *a, const char **at, mail_param *out) {
 }
 
 void params_parse(mail_arena *a, const char *value, struct params *out) {
-    mail_param list[PARAMS_MAX] = {{0}};
     const char *p = skip_filling(value);
+    size_t max = 1;
 
-    *out = (struct params){0};
-    out->head = read_head(a, &p);
-    for (p = skip_filling(p); *p && out->count < PARAMS_MAX; p = skip_filling(p)) {
-        if (read_param(a, &p, &list[out->count])) {
-            out->count++;
-        }
+    *out = (struct params){.head = read_head(a, &p)};
+    p = skip_filling(p);
+    for (const char *q = p; *q && max < PARAMS_MAX; q++) {
+        max += *q == '=';
     }
-    out->list = mail_arena_alloc(a, (out->count + 1) * sizeof *out->list);
-    memcpy(out->list, list, out->count * sizeof *out->list);
+    out->list = mail_arena_alloc(a, max * sizeof *out->list);
+    for (; *p && out->count < max; p = skip_filling(p)) {
+        out->count += read_param(a, &p, &out->list[out->count]);
+    }
 }
 
 /* --- RFC 2231 ----------------------------------------------------------------------------------------------------- */

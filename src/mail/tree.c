@@ -7,7 +7,7 @@ bool part_is(const struct part *part, const char *type, const char *subtype) {
     return (!type || strcmp(part->pub.type, type) == 0) && (!subtype || strcmp(part->pub.subtype, subtype) == 0);
 }
 
-bool part_is_container(const struct part *part) {
+static bool is_container(const struct part *part) {
     return part_is(part, "multipart", NULL) || part_is(part, "message", "rfc822");
 }
 
@@ -31,7 +31,7 @@ static const char *lower(mail_arena *a, const char *s) {
 /* --- from a MIME header ------------------------------------------------------------------------------------------- */
 
 /* RFC 2045 section 5.2; what names no known kind of thing is bytes. */
-void part_set_type(mail_view *view, struct part *part, const char *content_type, bool digest) {
+static void set_type(mail_view *view, struct part *part, const char *content_type, bool digest) {
     struct params params = {0};
     char *slash;
 
@@ -78,7 +78,7 @@ static const char *bare_id(mail_view *view, const char *value) {
 static void set_from_values(mail_view *view, struct part *part, const char *const values[4], bool digest) {
     struct params encoding = {0};
 
-    part_set_type(view, part, values[0], digest);
+    set_type(view, part, values[0], digest);
     if (values[1]) {
         params_parse(&view->memory, values[1], &encoding);
     }
@@ -173,7 +173,7 @@ void mail_view_set_part(mail_view *view, const char *section, const char *mime_h
         if (strcmp(part->pub.section, section) != 0) {
             continue;
         }
-        if (mime_header && !part_is_container(part)) {
+        if (mime_header && !is_container(part)) {
             part_read_header(view, part, mime_header, mime_header_len, false);
         }
         if (body) {
@@ -184,7 +184,10 @@ void mail_view_set_part(mail_view *view, const char *section, const char *mime_h
         part->body_len = len;
         part->has_body = true;
         part->truncated = truncated;
-        view_forget_bodies(view);
+        if (mime_header) {
+            view_forget_bodies(view);
+        }
+        view_forget_part(view, i);
         return;
     }
 }

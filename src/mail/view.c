@@ -42,6 +42,15 @@ void view_forget_bodies(mail_view *view) {
     view->public_parts = NULL;
 }
 
+void view_forget_part(mail_view *view, size_t part) {
+    view->text = view->html = view->reply = NULL;
+    for (size_t i = 0; view->attachments && i < view->attachment_count; i++) {
+        if (view->attachment_parts[i] == part) {
+            view->contents[i] = (struct content){0};
+        }
+    }
+}
+
 enum mail_status view_need(mail_need *need_out, enum mail_need_kind kind) {
     *need_out = (mail_need){.kind = kind};
     return MAIL_NEED;

@@ -60,7 +60,6 @@ struct tree {
 };
 
 bool part_is(const struct part *part, const char *type, const char *subtype); /* NULL = any */
-bool part_is_container(const struct part *part);                              /* multipart or message/rfc822 */
 /* The index behind the last part inside parts[i]. */
 size_t tree_skip(const struct tree *tree, size_t i);
 
@@ -68,7 +67,6 @@ size_t tree_skip(const struct tree *tree, size_t i);
 void split_message(mail_view *view, const char *body, size_t len);
 /* Reads type, encoding, disposition and id out of a MIME header into *part. digest: the default type inside one. */
 void part_read_header(mail_view *view, struct part *part, const char *bytes, size_t len, bool digest);
-void part_set_type(mail_view *view, struct part *part, const char *content_type, bool digest);
 /* Makes sure the tree is there, from raw, or asks for the structure. */
 bool view_tree(mail_view *view, mail_need *need_out);
 
@@ -90,20 +88,21 @@ const char *params_get(mail_arena *a, const mail_param *list, size_t count, cons
 /* Appends mail_address elements to list. False if there were more than LIMIT_MIME_ADDRESSES in it. */
 bool addresses_parse(mail_arena *a, const char *value, GArray *list);
 
-/* --- bodies ------------------------------------------------------------------------------------------------------- */
+/* --- transfer encodings (encoding.c) -------------------------------------------------------------------------------- */
 
-/* Appends the decoded bytes of a transfer encoding, stopping soon after limit. True if all went in. */
-bool body_decode(const char *encoding, const char *in, size_t len, uint64_t limit, GByteArray *out);
+/* Appends the decoded bytes, stopping soon after limit. True if all went in. */
+bool encoding_decode(const char *encoding, const char *in, size_t len, uint64_t limit, GByteArray *out);
 /* An upper bound of the encoded octets that hold limit decoded ones. */
-uint64_t body_encoded_size(const char *encoding, uint64_t limit);
+uint64_t encoding_encoded_size(const char *encoding, uint64_t limit);
 /* The decoded size of a whole body, exact for sane base64 and quoted-printable. */
-uint64_t body_decoded_size(const char *encoding, const char *in, size_t len);
+uint64_t encoding_decoded_size(const char *encoding, const char *in, size_t len);
+
+/* --- bodies (body.c, flowed.c) -------------------------------------------------------------------------------------- */
+
 /* Part of what mail_view_text() gives (unless in an enclosed message). */
 bool part_is_body_text(const struct part *part);
 /* RFC 3676: appends text (LF) with its flowed lines joined. */
 void flowed_join(GString *out, const char *text, size_t len, bool delsp);
-/* CRLF and CR to LF in place. */
-void newlines_unify(GString *text);
 
 /* --- the view ----------------------------------------------------------------------------------------------------- */
 
@@ -154,6 +153,8 @@ struct mail_view {
 /* Forgets what was computed from bodies or from the header, after more of it has come. */
 void view_forget_header(mail_view *view);
 void view_forget_bodies(mail_view *view);
+/* Likewise after the body of tree.parts[part]; the list of attachments stays as it was told. */
+void view_forget_part(mail_view *view, size_t part);
 enum mail_status view_need(mail_need *need_out, enum mail_need_kind kind);
 
 #endif

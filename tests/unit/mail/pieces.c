@@ -260,6 +260,55 @@ static void text_needs_only_its_part_and_only_so_much_of_it(void **state) {
     mail_view_free(view);
 }
 
+static void a_truncated_part_may_be_set_again_whole(void **state) {
+    mail_view *view = mail_view_new(&test_limits);
+    GBytes *half = g_bytes_new_static("aGVs", 4), *whole = g_bytes_new_static("aGVsbG8=", 8), *content;
+    const mail_attachment *before, *after;
+    char sha[MAIL_IDENTITY_SIZE];
+    mail_need need;
+    size_t count;
+    bool truncated;
+
+    (void)state;
+    mail_view_set_structure(view, mixed, G_N_ELEMENTS(mixed));
+    assert_int_equal(mail_view_attachments(view, &before, &count, &need), MAIL_OK);
+    mail_view_set_part(view, "2", NULL, 0, half, true);
+    assert_int_equal(mail_view_attachment_content(view, 0, &content, &truncated, &need), MAIL_OK);
+    assert_true(truncated);
+    assert_int_equal(mail_view_attachment_sha256(view, 0, sha, &need), MAIL_ABSENT);
+    mail_view_set_part(view, "2", NULL, 0, whole, false);
+    assert_int_equal(mail_view_attachment_content(view, 0, &content, &truncated, &need), MAIL_OK);
+    assert_false(truncated);
+    assert_int_equal(g_bytes_get_size(content), 5);
+    assert_int_equal(mail_view_attachments(view, &after, &count, &need), MAIL_OK);
+    assert_ptr_equal(before, after);
+    g_bytes_unref(half);
+    g_bytes_unref(whole);
+    mail_view_free(view);
+}
+
+static void an_enclosed_multipart_may_bear_the_section_of_its_message(void **state) {
+    static const mail_part parts[] = {
+        {.section = "", .depth = 0, .type = "multipart", .subtype = "mixed"},
+        {.section = "1", .depth = 1, .type = "message", .subtype = "rfc822"},
+        {.section = "1", .depth = 2, .type = "multipart", .subtype = "mixed"},
+        {.section = "1.1", .depth = 3, .type = "text", .subtype = "plain"},
+    };
+    mail_view *view = mail_view_new(&test_limits);
+    GBytes *body = g_bytes_new_static("Subject: x\r\n\r\n", 14), *content;
+    const mail_text *text;
+    mail_need need;
+
+    (void)state;
+    mail_view_set_structure(view, parts, G_N_ELEMENTS(parts));
+    assert_int_equal(mail_view_text(view, &text, &need), MAIL_ABSENT);
+    mail_view_set_part(view, "1", NULL, 0, body, false);
+    assert_int_equal(mail_view_attachment_content(view, 0, &content, NULL, &need), MAIL_OK);
+    assert_int_equal(g_bytes_get_size(content), 14);
+    g_bytes_unref(body);
+    mail_view_free(view);
+}
+
 static void a_part_the_server_does_not_have_reads_as_empty(void **state) {
     mail_view *view = mail_view_new(&test_limits);
     const mail_text *text;
@@ -318,6 +367,8 @@ int main(void) {
         cmocka_unit_test(every_message_of_the_corpus_is_the_same_in_pieces),
         cmocka_unit_test(attachments_are_known_from_the_structure_alone),
         cmocka_unit_test(text_needs_only_its_part_and_only_so_much_of_it),
+        cmocka_unit_test(a_truncated_part_may_be_set_again_whole),
+        cmocka_unit_test(an_enclosed_multipart_may_bear_the_section_of_its_message),
         cmocka_unit_test(a_part_the_server_does_not_have_reads_as_empty),
         cmocka_unit_test(a_mime_header_corrects_the_structure),
         cmocka_unit_test(a_structure_beyond_the_limits_is_cut),
