@@ -90,6 +90,13 @@ $(BUILD)/obj/main.o: src/main.c Makefile
 $(BUILD)/mailruled: $(BUILD)/obj/main.o $(foreach l,$(LAYERS),$(call lib,$l))
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(foreach l,$(LAYERS),$(call lib,$l)) -Wl,--end-group $(LIBS)
 
+# The place of the rule library is compiled in: built again when PREFIX is another one.
+$(BUILD)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' >$@
+$(BUILD)/obj/rules/vm.o: $(BUILD)/prefix
+FORCE:
+
 # --- unit tests: tests/unit/LAYER/NAME.c links LAYER and what it may include ------------------------------------------
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/*.c))
 UNIT_BINS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRCS))
@@ -188,6 +195,40 @@ bench: ## measure against peers and the server's own limit (installs imapfilter)
 demo: deps ## a private mail server, the daemon on examples/demo.lua, a few messages, and what became of them
 	$(MAKE) -j2 all tools
 	@examples/demo.sh $(BUILD)
+
+# --- installing ----------------------------------------------------------------------------------------------------
+MANUALS := man/mailruled.1 man/mailruled-config.5 man/mailruled-rules.7
+INSTALLED = bin/mailruled $(foreach m,$(MANUALS),share/man/man$(subst .,,$(suffix $m))/$(notdir $m)) \
+	lib/systemd/system/mailruled.service share/bash-completion/completions/mailruled \
+	share/zsh/site-functions/_mailruled share/fish/vendor_completions.d/mailruled.fish
+TO = $(DESTDIR)$(PREFIX)
+# Pages and unit name the places as they are.
+install_text = sed 's|/usr/local/|$(PREFIX)/|g' $(1) | install -D -m 644 /dev/stdin $(TO)/$(2)
+
+install: all ## binary, manual pages, unit, rule sets, completions: below DESTDIR PREFIX
+	install -D -m 755 $(BUILD)/mailruled $(TO)/bin/mailruled
+	$(foreach m,$(MANUALS),$(call install_text,$m,share/man/man$(subst .,,$(suffix $m))/$(notdir $m)) &&) true
+	$(call install_text,systemd/mailruled.service,lib/systemd/system/mailruled.service)
+	install -D -m 644 completions/mailruled.bash $(TO)/share/bash-completion/completions/mailruled
+	install -D -m 644 completions/_mailruled $(TO)/share/zsh/site-functions/_mailruled
+	install -D -m 644 completions/mailruled.fish $(TO)/share/fish/vendor_completions.d/mailruled.fish
+	install -d $(TO)/share/mailruled/rules/meta
+	install -m 644 rules/*.lua $(TO)/share/mailruled/rules
+	install -m 644 rules/meta/*.lua $(TO)/share/mailruled/rules/meta
+
+uninstall: ## takes that away again; configuration and journal stay
+	rm -f $(addprefix $(TO)/,$(INSTALLED))
+	rm -rf $(TO)/share/mailruled
+
+deb: ## a Debian package, below $(BUILD)
+	rm -rf $(BUILD)/deb
+	$(MAKE) install PREFIX=/usr DESTDIR=$(abspath $(BUILD)/deb)
+	@packaging/deb.sh $(VERSION) $(BUILD)/deb $(BUILD)/mailruled_$(VERSION)_$$(dpkg --print-architecture).deb
+
+cover: ## what of each layer the unit tests run
+	find build/cover -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) unit BUILD=build/cover SAN=--coverage OPT=-O0
+	@tests/cover.sh build/cover $(LAYERS)
 
 deps: ## install what building and testing needs (Debian)
 	@tests/deps.sh

@@ -78,6 +78,27 @@ while read -r name value; do
 done <"$dir/defaults"
 is "$(wc -l <"$dir/defaults") limits are told with their defaults" "$wrong" ''
 
+# The README's Lua: each block is a config, or belongs into one that has an account.
+awk -v dir="$dir" '/^```lua$/ { file = dir "/readme-" ++n ".lua"; next } /^```$/ { file = "" } file { print >file }' README.md
+MAILRULED_LIBDIR=$PWD/rules
+export MAILRULED_LIBDIR
+n=0
+for config in "$dir"/readme-*.lua; do
+    grep -q '^account ' "$config" ||
+        echo 'account "a" { host = "imap.example.org", user = "a", password = secret.env "A" }' >>"$config"
+    run check --offline -c "$config"
+    [ "$rc" -eq 0 ] || fail "README: $(cat "$dir/err")"
+    n=$((n + 1))
+done
+is "the README has recipes, and none has a mistake" "$((n >= 10))$rc" 10
+
+# What the README points to is there.
+missing=''
+for path in $(grep -o ']([^)]*)' README.md | tr -d ']()') $(grep -o '`src/[a-z_/]*\.c`' README.md | tr -d '`'); do
+    [ -e "$path" ] || missing="$missing $path"
+done
+is "the README points to what is there" "$missing" ''
+
 mandoc -T lint -W warning man/* >"$dir/lint" 2>&1
 is "the manual pages are clean" "$(cat "$dir/lint")" ''
 finish
