@@ -47,7 +47,12 @@ bool target_missing(struct action_batch *batch, const session_result *result, vo
         return false;
     }
     mailboxes_forget(batch_env(batch)->mailboxes, batch->target);
-    if (batch->created || !may_create(batch) || !batch_session(batch)) {
+    if (!may_create(batch)) {
+        error *err = error_new(ERROR_NO_FOLDER, "there is no folder \"%s\" (create = false)", batch->target);
+        batch_failed(batch, error_set_scope(err, ERROR_CLASS_MESSAGE, ERROR_RETRY_NEVER));
+        return true;
+    }
+    if (batch->created || !batch_session(batch)) {
         return false;
     }
     create(batch, then);

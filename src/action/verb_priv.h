@@ -68,7 +68,8 @@ void copying_start(struct action_batch *batch, void (*then)(struct action_batch 
 
 /* target.c: batch->target must exist: made if missing and allowed. then() is called at once where nothing is to be done. */
 void target_ensure(struct action_batch *batch, void (*then)(struct action_batch *batch));
-/* A NO with TRYCREATE: forget the folder, make it if that was not tried. True if it will be tried again through then. */
+/* A NO with TRYCREATE: forget the folder, make it if that was not tried. True if it will be tried again through
+ * then, or has failed for good. */
 bool target_missing(struct action_batch *batch, const session_result *result, void (*then)(struct action_batch *batch));
 
 #endif

@@ -112,7 +112,6 @@ struct watcher {
     bool polling;       /* IDLE does not work here */
     bool stopping;
     unsigned statuses; /* STATUS commands under way */
-    uint64_t last_poll; /* elapsed */
 };
 
 struct watcher *watcher_new(struct account *a, unsigned index);

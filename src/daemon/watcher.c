@@ -130,9 +130,12 @@ static void on_closed(void *user, error *err) {
     w->ready = w->polling = w->held = w->hold_over = false;
     loop_timer_stop(w->hold);
     w->statuses = 0;
+    loop_timer_stop(w->poll);
     leave(w);
     for (guint i = 0; i < w->folders->len; i++) {
-        ((struct folder *)w->folders->pdata[i])->dirty = true; /* whatever came meanwhile */
+        struct folder *f = w->folders->pdata[i];
+        f->dirty = true; /* whatever came meanwhile */
+        f->missing = false;
     }
     secret_cancel(w->secret);
     w->secret = NULL;
@@ -265,7 +268,7 @@ static void select_folder(struct watcher *w, struct folder *f) {
 static struct folder *next_dirty(const struct watcher *w) {
     for (guint i = 0; i < w->folders->len; i++) {
         struct folder *f = w->folders->pdata[i];
-        if (f != w->at && (f->dirty || action_queue_length(f->actions) || f->needs->len)) {
+        if (f != w->at && !f->missing && (f->dirty || action_queue_length(f->actions) || f->needs->len)) {
             return f;
         }
     }
@@ -305,11 +308,32 @@ void watcher_hold(struct watcher *w) {
     hold_idle(w);
 }
 
+/* Where the connection stays when there is nothing to do. NULL: all are missing. */
+static struct folder *home(const struct watcher *w) {
+    for (guint i = 0; i < w->folders->len; i++) {
+        struct folder *f = w->folders->pdata[i];
+        if (!f->missing) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+/* The next look without being told; one that is due sooner stays. */
+static void plan_poll(struct watcher *w) {
+    const wire_account *c = w->account->config;
+    bool often = w->polling || w->folders->len > 1 || (w->at && w->at->missing);
+    uint64_t wait = often ? MIN(c->poll_ms, c->reconcile_ms) : c->reconcile_ms;
+
+    if (!loop_timer_active(w->poll) || loop_timer_left(w->poll) > wait) {
+        loop_timer_start(w->poll, wait);
+    }
+}
+
 /* Stay while there is work here; then go where something waits; else watch the first folder. */
 static void on_step(void *user) {
     struct watcher *w = user;
     struct folder *next;
-    uint64_t now = loop_now(w->account->keeper->loop);
 
     hold_idle(w);
     if (!w->ready || !w->folders->len || !mailboxes_known(w->account->boxes)) {
@@ -319,8 +343,8 @@ static void on_step(void *user) {
         return;
     }
     next = next_dirty(w);
-    if (!next && w->folders->len > 1 && w->at != w->folders->pdata[0] && !w->statuses) {
-        next = w->folders->pdata[0];
+    if (!next && w->folders->len > 1 && w->at != home(w) && !w->statuses) {
+        next = home(w);
     }
     if (next) {
         select_folder(w, next);
@@ -331,12 +355,7 @@ static void on_step(void *user) {
     } else if (w->at) {
         session_watch(w->session, true);
     }
-    if (!loop_timer_active(w->poll)) {
-        const wire_account *c = w->account->config;
-        uint64_t every = w->polling || w->folders->len > 1 || (w->at && w->at->missing) ? c->poll_ms : c->reconcile_ms;
-        w->last_poll = now;
-        loop_timer_start(w->poll, MIN(every, c->reconcile_ms));
-    }
+    plan_poll(w);
     keeper_check_settled(w->account->keeper);
 }
 
