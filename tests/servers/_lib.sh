@@ -28,11 +28,10 @@ trap 'exit 1' INT TERM
 
 # wait_for SECONDS COMMAND...: until it succeeds.
 wait_for() {
-    wait_left=$(($1 * 20))
+    wait_until=$(($(date +%s) + $1 + 1))
     shift
     until "$@" >/dev/null 2>&1; do
-        wait_left=$((wait_left - 1))
-        [ "$wait_left" -gt 0 ] || { echo "  waited in vain for: $*"; return 1; }
+        [ "$(date +%s)" -lt "$wait_until" ] || { echo "  waited in vain for: $*"; return 1; }
         sleep 0.05
     done
 }
