@@ -2,6 +2,7 @@
 #include "daemon/keeper.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -29,6 +30,7 @@ static int report(const error *err) {
 /* Secrets are in this process: no core dump, no ptrace by others of the same user. */
 static void shield(void) {
     prctl(PR_SET_DUMPABLE, 0);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error of write(), not the end */
 }
 
 static int run(int argc, char **argv) {
