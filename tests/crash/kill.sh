@@ -54,8 +54,8 @@ for variant in ${VARIANTS:-move copy two}; do
     points=0 missed=0 bad=0
     # A stride that has no divisor in common with the total reaches every call in the end.
     stride=1
-    [ -n "$FULL" ] || stride=37
-    [ $((total % 37)) -ne 0 ] || stride=1
+    [ -n "$FULL" ] || stride=${STRIDE:-37}
+    [ $((total % stride)) -ne 0 ] || stride=1
     done_variants=$((done_variants + 1))
     until=$((began + SECONDS_MAX * done_variants / variants))
     at=$START tried=0
