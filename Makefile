@@ -157,11 +157,11 @@ test: deps ## install what is needed and run every test
 	$(MAKE) check-tests
 
 check-tests: layers
-	$(MAKE) -j2 all tools
-	$(MAKE) unit
-	$(MAKE) -j2 all BUILD=build/clang CC=clang
-	$(MAKE) -j2 all unit BUILD=build/san SAN="$(SANITIZE)" OPT=-O1
-	$(MAKE) fuzz-smoke
+	$(MAKE) -s -j2 all tools
+	$(MAKE) -s unit
+	$(MAKE) -s -j2 all BUILD=build/clang CC=clang
+	$(MAKE) -s -j2 all unit BUILD=build/san SAN="$(SANITIZE)" OPT=-O1
+	$(MAKE) -s fuzz-smoke
 	tests/run-scripts.sh $(BUILD) tests/lua tests/cli tests/servers tests/crash
 
 lint: ## clang-tidy, cppcheck, luacheck, sizes of functions and files, manual pages

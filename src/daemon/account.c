@@ -84,14 +84,30 @@ static void want(GPtrArray *names, const char *name) {
     g_ptr_array_add(names, g_strdup(name));
 }
 
+/* As in LIST and in a rule's `folder`: "*" is anything, "%" anything within a level. */
+static bool matches(const char *pattern, const char *name, char delimiter) {
+    GString *text = g_string_new(NULL);
+
+    for (const char *p = pattern; *p; p++) {
+        if (*p == '*' || *p == '%') {
+            g_string_append(text, *p == '*' ? "**" : "*");
+        } else {
+            g_string_append_c(text, *p);
+        }
+    }
+    bool match = imap_mailbox_match(text->str, name, delimiter);
+    g_string_free(text, TRUE);
+    return match;
+}
+
 static void expand(const struct account *a, const char *pattern, GPtrArray *names) {
     char *name = NULL;
 
-    if (*pattern != '\\' && imap_mailbox_is_pattern(pattern)) {
+    if (*pattern != '\\' && strpbrk(pattern, "*%?")) {
         for (size_t i = 0; i < mailboxes_count(a->boxes); i++) {
             const mailbox *box = mailboxes_at(a->boxes, i);
             if (!(box->attrs & IMAP_ATTR_NOSELECT) &&
-                imap_mailbox_match(pattern, box->name, mailboxes_delimiter(a->boxes))) {
+                matches(pattern, box->name, mailboxes_delimiter(a->boxes))) {
                 want(names, box->name);
             }
         }

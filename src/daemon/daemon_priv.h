@@ -43,6 +43,7 @@ struct keeper {
     GPtrArray *accounts;  /* struct account */
     struct outbox *outbox;
     struct control *control;
+    GHashTable *meters; /* limit.c's, by rule */
     GPtrArray *signals; /* loop_signal */
     loop_timer *tick;   /* watchdog, pruning, status line, --once */
     char *state_dir, *control_path;
@@ -236,6 +237,9 @@ const char *message_stage_name(enum message_stage stage);
 void message_finished(void *folder, action_item *item, const action_outcome *outcome);
 /* The message is not there any more: its row is done. Frees m. */
 void message_gone(struct message *m);
+
+/* limit.c: NULL, or why this plan may not be carried out. */
+error *limit_check(struct keeper *k, const wire_plan *plan);
 
 struct need;
 void need_serve(struct message *m, wire_message *need); /* takes need */

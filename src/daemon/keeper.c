@@ -527,6 +527,9 @@ static void release(struct keeper *k) {
     notify_free(k->notify);
     loop_free(k->loop);
     wire_message_free(k->config);
+    if (k->meters) {
+        g_hash_table_destroy(k->meters);
+    }
     g_free(k->state_dir);
     g_free(k->control_path);
 }

@@ -405,14 +405,12 @@ static void add_step(struct message *m, struct plan_parts *parts, const wire_ste
     }
 }
 
-static void on_plan(void *user, wire_message *w) {
-    struct message *m = user;
+static void store_plan(struct message *m, wire_message *w) {
     const wire_plan *plan = &w->u.plan;
     struct plan_parts parts = {g_array_new(FALSE, TRUE, sizeof(struct state_step)),
                                g_array_new(FALSE, TRUE, sizeof(struct state_delivery)),
                                g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref)};
 
-    m->job = 0;
     set_stage(m, MESSAGE_PLANNING);
     log_plan(m, plan);
     g_free(m->message_id);
@@ -435,6 +433,20 @@ static void on_plan(void *user, wire_message *w) {
     g_array_free(parts.steps, TRUE);
     g_array_free(parts.deliveries, TRUE);
     g_ptr_array_free(parts.args, TRUE);
+}
+
+static void on_plan(void *user, wire_message *w) {
+    struct message *m = user;
+    error *over = limit_check(keeper_of(m), &w->u.plan);
+
+    m->job = 0;
+    if (over) {
+        message_park(m, over);
+        error_free(over);
+        wire_message_free(w);
+        return;
+    }
+    store_plan(m, w);
 }
 
 void message_gone(struct message *m) {
