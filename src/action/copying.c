@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+/* A note: its phase, then two numbers of 32 bits about the target: UIDVALIDITY and UIDNEXT before COPY, UIDVALIDITY and the
+ * UID of the copy (0: the server did not tell) after it. */
 enum { NOTE_COPYING = 1, NOTE_COPIED = 2 };
 
 struct copying {
@@ -54,6 +56,24 @@ static bool trouble(struct copying *c, const session_result *result) {
     return true;
 }
 
+/* So that the journal learns which message in the target is ours. */
+static void set_pair(struct action_batch *batch, uint32_t validity, uint32_t source, uint32_t target) {
+    g_free(batch->pairs);
+    batch->pairs = g_new0(session_pair, 1);
+    batch->pairs[0] = (session_pair){source, target};
+    batch->pair_count = 1;
+    batch->pair_validity = validity;
+}
+
+static uint32_t copy_of(const struct action_batch *batch, uint32_t source) {
+    for (size_t i = 0; i < batch->pair_count; i++) {
+        if (batch->pairs[i].source == source) {
+            return batch->pairs[i].target;
+        }
+    }
+    return 0;
+}
+
 /* Each note of the batch in one request; `next` then runs with c. */
 static void journal(struct copying *c, uint8_t phase, state_rows_fn next) {
     GPtrArray *items = c->batch->items;
@@ -62,8 +82,9 @@ static void journal(struct copying *c, uint8_t phase, state_rows_fn next) {
     for (guint i = 0; i < items->len; i++) {
         action_item *item = items->pdata[i];
         item->note[0] = phase;
-        put32(item->note + 1, c->batch->mark.validity);
-        put32(item->note + 5, c->batch->mark.uidnext);
+        bool copied = phase == NOTE_COPIED;
+        put32(item->note + 1, copied ? c->batch->pair_validity : c->batch->mark.validity);
+        put32(item->note + 5, copied ? copy_of(c->batch, item->uid) : c->batch->mark.uidnext);
         item->note_len = 9;
         notes[i] = (struct state_step_note){item->row, item->seq, item->note, item->note_len};
     }
@@ -142,7 +163,7 @@ static void ask_status(struct copying *c) {
 
 struct lookup {
     struct copying *c;
-    bool found;
+    uint32_t found; /* UID in the target; 0 = none */
     error *err;     /* not known: look again */
     error *refused; /* by the server: later */
 };
@@ -164,6 +185,8 @@ static void back(void *user, const session_result *result) {
     } else if (l->found) {
         void (*then)(struct action_batch *) = c->then;
         struct action_batch *batch = c->batch;
+        action_item *item = batch->items->pdata[0];
+        set_pair(batch, get32(item->note + 1), item->uid, l->found);
         g_free(c);
         then(batch);
     } else {
@@ -189,7 +212,10 @@ static void searched(void *user, const session_result *result) {
     if (result->err && result->err->code != ERROR_NO_FOLDER && result->err->code != ERROR_GONE) {
         l->err = error_copy(result->err);
     }
-    l->found = !result->err && result->found && !imap_set_is_empty(result->found);
+    l->found = !result->err && result->found ? imap_set_min(result->found) : 0;
+    if (!result->err && !l->found && !result->found_whole && !l->refused) {
+        l->refused = error_new(ERROR_PROTOCOL, "the server does not say whether \"%s\" has a copy", l->c->batch->target);
+    }
 }
 
 /* The folder is left for it, and selected again: all three commands are made now, so that what others make from here on
@@ -211,6 +237,9 @@ void copying_start(struct action_batch *batch, void (*then)(struct action_batch 
 
     if (item->maybe_done && item->note_len == 9 && item->note[0] == NOTE_COPIED) {
         g_free(c);
+        if (get32(item->note + 5)) {
+            set_pair(batch, get32(item->note + 1), item->uid, get32(item->note + 5));
+        }
         then(batch);
     } else if (item->maybe_done && item->note_len == 9 && get32(item->note + 5) && item->message_id) {
         look(c, item);
