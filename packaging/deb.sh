@@ -53,5 +53,7 @@ fi
 SCRIPT
 chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
 find "$root" -type d -exec chmod 755 {} +
+# Where Debian's zsh looks.
+mv "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
 dpkg-deb --root-owner-group --build "$root" "$file" >/dev/null
 echo "$file"
