@@ -52,6 +52,8 @@ typedef struct action_env {
     log_ctx log; /* with account and folder */
     const char *folder;
     bool allow_expunge;
+    /* Many more items will be added within milliseconds: those that are there may wait for them. NULL = never. */
+    bool (*more)(void *user);
     void (*finished)(void *user, action_item *item, const action_outcome *outcome);
     /* The queue had to leave the folder and selected it again: look for what came meanwhile. */
     void (*reselected)(void *user, const session_result *result);

@@ -4,6 +4,10 @@
 
 /* Commands of one queue that may be under way at once. */
 #define BATCHES 8
+/* In a backlog a command waits until so many items do, at most so long: to a server a command with five messages costs
+ * nearly as much as one with fifty. */
+#define GATHER_ITEMS 500
+#define GATHER_MS 200
 
 static const struct action_verb *const verbs[] = {
     [WIRE_VERB_MOVE] = &action_verb_move,     [WIRE_VERB_COPY] = &action_verb_copy,
@@ -118,10 +122,30 @@ static struct action_batch *form_batch(action_queue *q) {
     return batch;
 }
 
+/* Wait for more? Once not, everything leaves before it is waited again. */
+static bool gather(action_queue *q) {
+    uint64_t now = loop_now(q->env.loop);
+
+    if (!q->waiting->len) {
+        return false;
+    }
+    q->gathered = q->gathered ? q->gathered : now;
+    if (!q->leaving && q->waiting->len < GATHER_ITEMS && now < q->gathered + GATHER_MS && q->env.more &&
+        q->env.more(q->env.user)) {
+        loop_timer_start(q->turn, q->gathered + GATHER_MS - now);
+        return true;
+    }
+    q->leaving = true;
+    return false;
+}
+
 /* A lone message leaves at once; in a backlog what piles up while BATCHES commands are under way leaves in large sets. */
 static void flush(void *user) {
     action_queue *q = user;
 
+    if (!q->session || gather(q)) {
+        return;
+    }
     while (q->session && q->waiting->len && q->batches->len < BATCHES) {
         struct action_batch *batch = form_batch(q);
         if (batch->verb) {
@@ -130,6 +154,10 @@ static void flush(void *user) {
             batch_failed(batch, error_new(ERROR_INVALID, "nothing here carries out \"%s\"",
                                           wire_verb_name(((action_item *)batch->items->pdata[0])->step->verb)));
         }
+    }
+    if (!q->waiting->len) {
+        q->gathered = 0;
+        q->leaving = false;
     }
 }
 

@@ -12,6 +12,8 @@ struct action_queue {
     GPtrArray *batches; /* struct action_batch under way */
     struct report *reports;
     loop_timer *turn; /* what comes within one turn of the loop goes out together */
+    uint64_t gathered; /* elapsed: since when the oldest item waits for company; 0 = none does */
+    bool leaving;      /* what waited leaves */
     bool move_refused;
 };
 

@@ -174,8 +174,7 @@ void account_drained(struct account *a) {
     for (guint i = 0; i < a->folders->len; i++) {
         struct folder *f = a->folders->pdata[i];
         if (f->starved) {
-            f->starved = false;
-            look_start(f, true);
+            look_continue(f);
         }
     }
 }

@@ -186,6 +186,7 @@ void folder_proved(struct folder *f);
 void folder_resume_in(struct folder *f, uint64_t delay_ms);
 
 void look_start(struct folder *f, bool hint); /* hint: the server says that there is something */
+void look_continue(struct folder *f); /* there is room again */
 void look_cancel(struct folder *f);
 
 void resume_start(struct folder *f);

@@ -8,6 +8,15 @@ static void reselected(void *user, const session_result *result) {
     folder_selected(user, result);
 }
 
+/* From so many undecided messages on, actions wait for each other. */
+#define BACKLOG 50
+
+static bool more_to_come(void *user) {
+    const struct folder *f = user;
+
+    return f->undecided >= BACKLOG;
+}
+
 static void set_roles(struct folder *f, uint32_t attrs) {
     unsigned n = 0;
 
@@ -34,7 +43,8 @@ struct folder *folder_new(struct account *a, struct watcher *w, const char *name
     f->resume = loop_timer_new(a->keeper->loop, on_resume, f);
     f->actions = action_queue_new(&(action_env){
         .loop = a->keeper->loop, .state = a->keeper->state, .mailboxes = a->boxes, .log = f->log, .folder = f->name,
-        .allow_expunge = a->config->allow_expunge, .finished = message_finished, .reselected = reselected, .user = f,
+        .allow_expunge = a->config->allow_expunge, .more = more_to_come, .finished = message_finished,
+        .reselected = reselected, .user = f,
     });
     return f;
 }

@@ -15,13 +15,15 @@
 struct look {
     struct folder *folder; /* NULL = cancelled: what comes back is dropped */
     imap_set todo;
-    unsigned chunks; /* under way */
+    GQueue line; /* struct chunk under way, in the order of their UIDs */
     bool failed;     /* nothing behind a failed chunk counts: the cursor must not pass it */
     bool any;
 };
 
 struct chunk {
     struct look *look;
+    GList link;      /* in the look's line */
+    bool answered;   /* arrives when those before it have: the cursor passes nobody */
     imap_set asked;  /* empty: n:* */
     uint32_t from;
     uint32_t last;   /* where the cursor goes */
@@ -31,6 +33,7 @@ struct chunk {
 };
 
 static void pump(struct look *l);
+static void advance(struct look *l);
 
 static void look_end(struct look *l) {
     struct folder *f = l->folder;
@@ -56,17 +59,28 @@ static void look_end(struct look *l) {
 }
 
 static void look_settle(struct look *l) {
-    if (l->chunks) {
+    bool more = l->folder && !l->failed && !imap_set_is_empty(&l->todo);
+
+    if (more) {
+        pump(l);
+    }
+    if (l->line.length) {
         return;
     }
-    if (l->folder && !l->failed && !imap_set_is_empty(&l->todo)) {
-        if (account_has_room(l->folder->account)) {
-            pump(l);
-            return;
-        }
-        l->folder->starved = true;
+    if (more) {
+        l->folder->starved = true; /* goes on when there is room */
+    } else {
+        look_end(l);
     }
-    look_end(l);
+}
+
+void look_continue(struct folder *f) {
+    f->starved = false;
+    if (f->look) {
+        look_settle(f->look);
+    } else {
+        look_start(f, true);
+    }
 }
 
 void look_cancel(struct folder *f) {
@@ -78,7 +92,7 @@ void look_cancel(struct folder *f) {
     }
     f->look = NULL;
     l->folder = NULL;
-    if (!l->chunks) {
+    if (!l->line.length) {
         look_end(l);
     }
 }
@@ -90,7 +104,8 @@ static struct chunk *chunk_new(struct look *l) {
 
     c->look = l;
     c->uids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-    l->chunks++;
+    c->link.data = c;
+    g_queue_push_tail_link(&l->line, &c->link);
     return c;
 }
 
@@ -113,13 +128,13 @@ static void chunk_free(struct chunk *c) {
     imap_set_release(&c->unsure);
     imap_set_release(&c->seen);
     g_array_free(c->uids, TRUE);
+    g_queue_unlink(&l->line, &c->link);
     g_free(c);
-    l->chunks--;
-    look_settle(l);
 }
 
 static void chunk_failed(struct chunk *c, const error *err) {
-    struct folder *f = c->look->folder;
+    struct look *l = c->look;
+    struct folder *f = l->folder;
 
     if (f && err) {
         folder_set_trouble(f, err);
@@ -128,6 +143,7 @@ static void chunk_failed(struct chunk *c, const error *err) {
     c->look->failed = true;
     chunk_drop_messages(c);
     chunk_free(c);
+    advance(l);
 }
 
 static void arrived(void *user, const error *err, const struct state_arrival *arrivals, size_t n) {
@@ -163,7 +179,7 @@ static void arrived(void *user, const error *err, const struct state_arrival *ar
     }
 }
 
-static void chunk_arrive(struct chunk *c) {
+static void arrive(struct chunk *c) {
     struct folder *f = c->look->folder;
     bool wanted = f && f->scope && f->scope->u.scope_reply.rules;
 
@@ -185,6 +201,20 @@ static void chunk_arrive(struct chunk *c) {
         chunk_drop_messages(c);
     }
     chunk_free(c);
+}
+
+static void advance(struct look *l) {
+    struct chunk *c;
+
+    while ((c = g_queue_peek_head(&l->line)) && c->answered) {
+        arrive(c);
+    }
+    look_settle(l);
+}
+
+static void chunk_arrive(struct chunk *c) {
+    c->answered = true;
+    advance(c->look);
 }
 
 /* Of what was not delivered, what is there is to be asked for again: a row each. */
@@ -308,7 +338,7 @@ static void fetch_chunk(struct look *l) {
 }
 
 static void pump(struct look *l) {
-    while (l->folder && !l->failed && l->chunks < CHUNKS && !imap_set_is_empty(&l->todo) &&
+    while (l->folder && !l->failed && l->line.length < CHUNKS && !imap_set_is_empty(&l->todo) &&
            account_has_room(l->folder->account)) {
         fetch_chunk(l);
     }
@@ -332,8 +362,8 @@ static void listed(void *user, const session_result *result) {
         chunk_arrive(c);
         return;
     }
-    pump(l);
     chunk_free(c);
+    look_settle(l);
 }
 
 /* --- starting ------------------------------------------------------------------------------------------------------------- */
