@@ -89,8 +89,13 @@ CONFIG
     daemon=$!
     remember "$daemon"
     wait_for 300 all_done "$1" || { end "$daemon"; return 1; }
+    spent=$(reaped)
     end "$daemon"
+    spent=$(calc "($(reaped) - $spent) / $(getconf CLK_TCK)" %.2f)
 }
+
+# Clock ticks of CPU of the children that this shell has waited for, and of theirs.
+reaped() { awk '{ print $16 + $17 }' "/proc/$$/stat"; }
 
 peer_head() {
     cat <<CONFIG
@@ -182,6 +187,7 @@ compare() { # warm|cold DELAY
     done
     o=$(median <"$dir/ours")
     row "$messages messages, $1, $2 ms: mailruled" "" "$(calc "$o" %.2f) s"
+    row "  its CPU, evaluators included" "" "$spent s"
     row "$messages messages, $1, $2 ms: floor" "" "$(calc "$(median <"$dir/floor")" %.2f) s"
     row "  mailruled / floor" "<= 3" "$(median <"$dir/ratio")"
     [ "$1" = warm ] || return 0
