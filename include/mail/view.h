@@ -182,7 +182,7 @@ enum mail_status mail_view_headers(mail_view *view, const mail_header_field **fi
 
 typedef struct mail_address {
     const char *name;    /* display name, decoded; "" if none */
-    const char *address; /* local@domain; just the local part where there is no domain; "" for <> */
+    const char *address; /* local@domain, the local part quoted if it must be; without domain just that; "" for <> */
     const char *local;   /* unquoted, case kept */
     const char *domain;  /* lower case, A-labels (RFC 5890); "" if none */
 } mail_address;

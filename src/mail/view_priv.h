@@ -88,7 +88,7 @@ const char *params_get(mail_arena *a, const mail_param *list, size_t count, cons
 /* Appends mail_address elements to list. False if there were more than LIMIT_MIME_ADDRESSES in it. */
 bool addresses_parse(mail_arena *a, const char *value, GArray *list);
 
-/* --- transfer encodings (encoding.c) -------------------------------------------------------------------------------- */
+/* --- transfer encodings (encoding.c) ------------------------------------------------------------------------------ */
 
 /* Appends the decoded bytes, stopping soon after limit. True if all went in. */
 bool encoding_decode(const char *encoding, const char *in, size_t len, uint64_t limit, GByteArray *out);
@@ -97,7 +97,7 @@ uint64_t encoding_encoded_size(const char *encoding, uint64_t limit);
 /* The decoded size of a whole body, exact for sane base64 and quoted-printable. */
 uint64_t encoding_decoded_size(const char *encoding, const char *in, size_t len);
 
-/* --- bodies (body.c, flowed.c) -------------------------------------------------------------------------------------- */
+/* --- bodies (body.c, flowed.c) ------------------------------------------------------------------------------------ */
 
 /* Part of what mail_view_text() gives (unless in an enclosed message). */
 bool part_is_body_text(const struct part *part);

@@ -109,7 +109,8 @@ static void addresses_are_read_as_rfc_5322_has_them(void **state) {
                      "Giant; \"Big\" Box <sysservices@example.net>");
     assert_addresses("<@relay1,@relay2:user@Host.Example>", " <user@host.example>");
     assert_addresses("john @ example . com", " <john@example.com>");
-    assert_addresses("\"odd local\"@example.com", " <odd local@example.com>");
+    assert_addresses("\"odd local\"@example.com", " <\"odd local\"@example.com>");
+    assert_addresses("\"a@b, \\\"c\"@example.com", " <\"a@b, \\\"c\"@example.com>");
     assert_addresses("user@host.example (The Name)", "The Name <user@host.example>");
 }
 
