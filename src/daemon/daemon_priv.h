@@ -221,6 +221,7 @@ struct message {
     GPtrArray *owners;  /* wire_message that they live in */
     char *message_id;
     char *blame; /* how its evaluator died */
+    char *blamed_rule; /* and which rule was at work; NULL = none */
     action_item item;
 };
 

@@ -109,7 +109,8 @@ static int list_account(struct offline *o, const char *name) {
     if (err) {
         g_autofree char *text = error_format(err);
         fprintf(stderr, "mailruled folders: %s\n", text);
-        status = err->code == ERROR_CONFIG ? COMMAND_CONFIG : err->retry == ERROR_RETRY_NEVER ? COMMAND_FAILED : COMMAND_TEMPFAIL;
+        bool again = err->retry != ERROR_RETRY_NEVER && err->code != ERROR_AUTH;
+        status = err->code == ERROR_CONFIG ? COMMAND_CONFIG : again ? COMMAND_TEMPFAIL : COMMAND_FAILED;
         error_free(err);
     }
     return status;

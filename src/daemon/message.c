@@ -77,6 +77,7 @@ void message_free(struct message *m) {
     }
     g_free(m->message_id);
     g_free(m->blame);
+    g_free(m->blamed_rule);
     g_hash_table_remove(f->by_uid, GUINT_TO_POINTER(m->uid));
     f->undecided -= m->stage != MESSAGE_ACTING;
     g_free(m);
@@ -199,6 +200,7 @@ static void faulted(void *user, const error *err, const struct state_row *rows, 
 
     if (!err && n && rows[0].faults >= limit) {
         g_autoptr(error) why = error_new(ERROR_DEADLINE, "%s", m->blame);
+        error_at(why, NULL, NULL, 0, m->blamed_rule);
         message_park(m, why);
         return;
     }
@@ -213,6 +215,8 @@ static void on_died(void *user, const pool_death *death) {
     m->job = 0;
     log.rule = death->rule;
     g_free(m->blame);
+    g_free(m->blamed_rule);
+    m->blamed_rule = g_strdup(death->rule);
     if (death->place.file) {
         m->blame = g_strdup_printf("%s:%u: %s", death->place.file, death->place.line, death->reason);
     } else {
