@@ -89,19 +89,12 @@ static void on_died(void *user, const pool_death *death) {
     finish(user, &e);
 }
 
-/* Only the message itself is at hand. */
+/* The message was given whole: what else a rule needs is not at hand. */
 static void on_need(void *user, wire_message *m) {
     struct item *item = user;
     wire_message *answer = wire_message_new(WIRE_ANSWER);
 
-    if (m->u.need.kind == WIRE_NEED_RAW) {
-        gsize len;
-        const void *data = g_bytes_get_data(item->message.raw, &len);
-        answer->u.answer.data = (wire_bytes){data, len};
-        answer->u.answer.truncated = item->message.truncated;
-    } else {
-        answer->u.answer.failure = wire_str(answer, "offline");
-    }
+    answer->u.answer.failure = wire_str(answer, "offline");
     pool_answer(item->x->offline.pool, item->job, answer);
     wire_message_free(m);
 }
@@ -152,6 +145,7 @@ static bool submit_next(struct explain *x) {
         return true;
     }
     error *err = pool_submit(x->offline.pool, make_eval(x, &item->message), 1, &job_events, item, &item->job);
+    g_clear_pointer(&item->message.raw, g_bytes_unref); /* the pool has its own */
     if (err) {
         e.error = err->text;
         finish(item, &e);
@@ -160,7 +154,10 @@ static bool submit_next(struct explain *x) {
     return true;
 }
 
-static void free_item(struct item *item) {
+static void free_item(void *data, void *user) {
+    struct item *item = data;
+
+    (void)user;
     source_message_clear(&item->message);
     if (item->text) {
         g_string_free(item->text, TRUE);
@@ -177,7 +174,7 @@ static void print_ready(struct explain *x) {
         fputs(x->printed++ ? between : x->request.json ? "[" : "", stdout);
         fwrite(item->text->str, 1, item->text->len, stdout);
         g_queue_pop_head(&x->items);
-        free_item(item);
+        free_item(item, NULL);
     }
 }
 
@@ -185,17 +182,20 @@ static void explain_all(struct explain *x) {
     bool more = true;
 
     do {
-        while (more && x->items.length < IN_FLIGHT) {
+        while (more && x->items.length < IN_FLIGHT && pool_has_room(x->offline.pool)) {
             more = submit_next(x);
         }
         print_ready(x);
         if (!g_queue_is_empty(&x->items)) {
             loop_turn(x->offline.loop, true);
         }
-    } while (more || !g_queue_is_empty(&x->items));
+    } while ((more || !g_queue_is_empty(&x->items)) && !x->offline.lost && !ferror(stdout));
     if (x->request.json) {
         puts(x->printed ? "]" : "[]");
     }
+    x->failed += x->offline.lost || fflush(stdout) != 0;
+    g_queue_foreach(&x->items, free_item, NULL);
+    g_queue_clear(&x->items);
 }
 
 /* --- the command -------------------------------------------------------------------------------------------------- */

@@ -8,8 +8,12 @@
 static void on_loaded(void *user, wire_message *config) {
     struct offline *o = user;
 
-    wire_message_free(o->config);
-    o->config = config;
+    /* A second time, when the process that had read it died: what was said of the first stays true. */
+    if (o->config) {
+        wire_message_free(config);
+    } else {
+        o->config = config;
+    }
     o->answered = true;
 }
 
@@ -36,6 +40,7 @@ static void on_refused(void *user, wire_message *config, error *err) {
     wire_message_free(config);
     error_free(err);
     o->answered = true;
+    o->lost = o->config != NULL;
 }
 
 static int start(struct offline *o, const char *path, bool check_only) {

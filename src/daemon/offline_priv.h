@@ -15,6 +15,7 @@ struct offline {
     pool *pool;
     wire_message *config; /* NULL = refused */
     bool answered;        /* the pool has said whether it is good */
+    bool lost;            /* it was good, but no evaluator can be had any more */
 };
 
 /* Loads the config and turns the loop until it is read. Mistakes go to stderr as "file:line: text". COMMAND_OK,

@@ -1,6 +1,7 @@
 #include "pool_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -167,7 +168,8 @@ static void on_data(void *user, const uint8_t *bytes, size_t len) {
 /* Replies may still be in the socket when the exit status is known: both ends are waited for. */
 void worker_on_exit(struct worker *w, int status, int signum) {
     w->exited = w->dying = true;
-    w->expected |= status == 0 && w->pid; /* it wished to start afresh */
+    /* Between two messages it may wish to start afresh. */
+    w->expected |= status == 0 && w->pid && atomic_load(&w->board->phase) == WIRE_PHASE_IDLE;
     w->status = status;
     w->signum = signum;
     if (w->closed) {
@@ -223,10 +225,12 @@ void worker_retire(struct worker *w) {
 }
 
 static error *make_board(wire_board **board_out, int *fd_out) {
-    int fd = memfd_create("board", MFD_CLOEXEC);
+    int fd = memfd_create("board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     void *page = MAP_FAILED;
 
-    if (fd >= 0 && ftruncate(fd, sizeof(wire_board)) == 0) {
+    /* Sealed: an evaluator that shrank it would have us die of SIGBUS. */
+    if (fd >= 0 && ftruncate(fd, sizeof(wire_board)) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
         page = mmap(NULL, sizeof(wire_board), PROT_READ, MAP_SHARED, fd, 0);
     }
     if (page == MAP_FAILED) {

@@ -72,7 +72,7 @@ static void set_raw(const source *s, source_message *m, const char *p, const cha
     GByteArray *out = g_byte_array_sized_new((guint)MIN((uint64_t)(end - p), s->max_size));
 
     while (p < end && out->len < s->max_size) {
-        const char *next = line_end(p, end);
+        const char *next = line_end(p, (uint64_t)(end - p) > s->max_size ? p + s->max_size : end);
         const char *quoted = p;
         while (mbox && quoted < next && *quoted == '>') {
             quoted++;
