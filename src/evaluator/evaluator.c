@@ -25,6 +25,7 @@ struct nursery {
     uint64_t memory; /* of an evaluator, bytes */
     GHashTable *ids; /* pid -> &id */
     bool loaded;
+    bool is_over;  /* the keeper has closed */
     bool is_child; /* forked: an evaluator from here on */
 };
 
@@ -71,8 +72,10 @@ static void on_readable(struct nursery *n) {
 
     if (len > 0) {
         serve_feed(&n->evaluator, buffer, (size_t)len, on_message);
-    } else if (len == 0 || errno != EINTR) {
-        n->evaluator.failed = true;
+    } else if (len == 0) {
+        n->is_over = true;
+    } else {
+        n->evaluator.failed = errno != EINTR;
     }
 }
 
@@ -82,7 +85,7 @@ static void notify_death(struct nursery *n, uint64_t id, int status, int signum)
     struct nursery_notice notice = {.event = NURSERY_DEAD, .id = id, .status = status, .signum = signum};
 
     if (send(n->fd, &notice, sizeof notice, 0) != sizeof notice) {
-        n->evaluator.failed = true;
+        n->is_over = true;
     }
 }
 
@@ -162,8 +165,10 @@ static void on_request(struct nursery *n) {
     struct cmsghdr *c = len == sizeof request ? CMSG_FIRSTHDR(&header) : NULL;
     int fds[2];
 
-    if (len != sizeof request) {
-        n->evaluator.failed = len >= 0 || errno != EINTR;
+    if (len == 0) {
+        n->is_over = true;
+    } else if (len != sizeof request) {
+        n->evaluator.failed = len > 0 || errno != EINTR;
     } else if (request.op == NURSERY_KILL) {
         kill_evaluator(n, request.id);
     } else if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fds)) {
@@ -196,11 +201,12 @@ static void nurse(struct nursery *n) {
         {.fd = n->evaluator.fd, .events = POLLIN}, {.fd = n->fd, .events = POLLIN}, {.fd = n->children, .events = POLLIN}};
     void (*const handlers[])(struct nursery *) = {on_readable, on_request, on_children};
 
-    while (!n->evaluator.failed && !n->is_child) {
-        if (poll(p, G_N_ELEMENTS(p), -1) < 0 && errno != EINTR) {
+    while (!n->evaluator.failed && !n->is_over && !n->is_child) {
+        int ready = poll(p, G_N_ELEMENTS(p), -1);
+        if (ready < 0 && errno != EINTR) {
             return;
         }
-        for (size_t i = 0; i < G_N_ELEMENTS(p) && !n->evaluator.failed && !n->is_child; i++) {
+        for (size_t i = 0; ready > 0 && i < G_N_ELEMENTS(p) && !n->is_child; i++) {
             if (p[i].revents) {
                 handlers[i](n);
             }
