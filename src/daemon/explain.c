@@ -109,10 +109,10 @@ static wire_message *make_eval(const struct explain *x, const source_message *s)
     char **flags = x->flags ? x->flags : s->flags;
     gsize len;
 
-    e->account = wire_str(m, x->account);
-    e->folder = wire_str(m, x->folder);
-    if (x->folder[0] == '\\') {
-        wire_strings_add(m, &e->roles, x->folder);
+    e->account = wire_str(m, s->account && !x->request.account ? s->account : x->account);
+    e->folder = wire_str(m, s->folder && !x->request.folder ? s->folder : x->folder);
+    if (e->folder[0] == '\\') {
+        wire_strings_add(m, &e->roles, e->folder);
     }
     e->delimiter = '/';
     e->trace = e->offline = e->dry_run = true;
@@ -246,6 +246,23 @@ static int choose_place(struct explain *x) {
                               : COMMAND_OK;
 }
 
+static void read_servers(struct explain *x, char *const *paths, size_t n) {
+    uint64_t max_size = x->offline.config->u.config.limits.message;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!g_str_has_prefix(paths[i], "imap:")) {
+            continue;
+        }
+        source_message m;
+        error *err = source_from_server(&x->offline, paths[i], max_size, &m);
+        if (err) {
+            m.error = error_format(err);
+            error_free(err);
+        }
+        source_preload(x->source, &m);
+    }
+}
+
 static int explain_files(struct explain *x, char *const *paths, size_t n) {
     int status = choose_place(x);
 
@@ -255,6 +272,7 @@ static int explain_files(struct explain *x, char *const *paths, size_t n) {
     x->flags = x->request.flags ? g_strsplit_set(x->request.flags, ", ", -1) : NULL;
     x->colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     x->source = source_new(paths, n, x->offline.config->u.config.limits.message);
+    read_servers(x, paths, n);
     explain_all(x);
     source_free(x->source);
     g_strfreev(x->flags);
@@ -284,8 +302,9 @@ const command command_explain = {
     .name = "explain",
     .synopsis = "[-c FILE] [--json] [--account A] [--folder F] [--flags LIST] MESSAGE...",
     .summary = "Show what the rules would do with a message, and why",
-    .help = "A MESSAGE is a file, an mbox, a Maildir, a folder of these, or - for standard input. Nothing is done and\n"
-            "nobody is contacted: what a rule would ask the network is answered with \"offline\".\n"
+    .help = "A MESSAGE is a file, an mbox, a Maildir, a folder of these, - for standard input, or imap:ACCOUNT/FOLDER/UID\n"
+            "for one on a server, which is only read. Nothing is done; what a rule would ask the network is answered\n"
+            "with \"offline\".\n"
             "\n"
             "  -c, --config FILE   the config with the rules\n"
             "      --json          an array with one object a message\n"

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 struct source {
-    GQueue todo; /* paths, owned */
+    GQueue todo;      /* paths, owned */
+    GQueue preloaded; /* source_message, for the imap: paths in their order */
     uint64_t max_size;
     /* the mbox being read */
     GMappedFile *mbox;
@@ -44,6 +45,8 @@ void source_message_clear(source_message *m) {
     g_free(m->name);
     g_clear_pointer(&m->raw, g_bytes_unref);
     g_strfreev(m->flags);
+    g_free(m->account);
+    g_free(m->folder);
     g_free(m->error);
     *m = (source_message){0};
 }
@@ -257,7 +260,13 @@ static bool take(source *s, const char *path, source_message *m) {
         return read_stdin(s, m);
     }
     if (g_str_has_prefix(path, "imap:")) {
-        return fail(m, path, "messages on a server cannot be explained yet; save it to a file");
+        source_message *ready = g_queue_pop_head(&s->preloaded);
+        if (!ready) {
+            return fail(m, path, "not read from the server");
+        }
+        *m = *ready;
+        g_free(ready);
+        return true;
     }
     if (stat(path, &st) != 0) {
         return fail(m, path, g_strerror(errno));
@@ -273,6 +282,10 @@ static bool take(source *s, const char *path, source_message *m) {
     }
     g_autofree char *text = push_folder(s, path);
     return text ? fail(m, path, text) : false;
+}
+
+void source_preload(source *s, const source_message *message) {
+    g_queue_push_tail(&s->preloaded, g_memdup2(message, sizeof *message));
 }
 
 bool source_next(source *s, source_message *message_out) {
