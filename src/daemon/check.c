@@ -1,4 +1,4 @@
-#include "offline_priv.h"
+#include "check_priv.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -41,10 +41,12 @@ static int run(int argc, char **argv) {
     if (!path) {
         return COMMAND_CONFIG;
     }
-    (void)offline_only; /* nothing is contacted yet either way */
     int status = offline_init(&o, path, true);
     if (status == COMMAND_OK) {
         print_summary(&o.config->u.config);
+        if (!offline_only && !check_online(&o)) {
+            status = COMMAND_FAILED;
+        }
     }
     offline_release(&o);
     return status;
@@ -55,7 +57,8 @@ const command command_check = {
     .synopsis = "[-c FILE] [--offline]",
     .summary = "Look for mistakes in the config",
     .help = "Prints every mistake as FILE:LINE: TEXT on stderr and exits with 78, or says \"ok\" and exits with 0.\n"
-            "No rule is run and no mail is touched.\n"
+            "No rule is run and no mail is touched. A config without mistakes is then tried: can each account log in, are\n"
+            "the folders there that it watches? 1 if not.\n"
             "\n"
             "  -c, --config FILE   the config to check\n"
             "      --offline       contact nobody\n",

@@ -62,11 +62,11 @@ is "a config that never ends is refused" "$rc" 78
 
 mkdir -p "$dir/xdg/mailruled"
 cp "$dir/good.lua" "$dir/xdg/mailruled/config.lua"
-XDG_CONFIG_HOME=$dir/xdg run check
+XDG_CONFIG_HOME=$dir/xdg run check --offline
 is "the user's own config is found" "$rc" 0
-MAILRULED_CONFIG=$dir/bad.lua XDG_CONFIG_HOME=$dir/xdg run check
+MAILRULED_CONFIG=$dir/bad.lua XDG_CONFIG_HOME=$dir/xdg run check --offline
 is "MAILRULED_CONFIG goes before it" "$rc" 78
-MAILRULED_CONFIG=$dir/bad.lua run check -c "$dir/good.lua"
+MAILRULED_CONFIG=$dir/bad.lua run check --offline -c "$dir/good.lua"
 is "-c goes before MAILRULED_CONFIG" "$rc" 0
 
 run check --ofline

@@ -27,7 +27,7 @@ MAILRULED=$to/bin/mailruled
 run --version
 is "the installed program runs" "$rc" 0
 is "it is the version that was built" "$(cat "$dir/out")" "$("$built" --version)"
-run check -c "$dir/config.lua"
+run check --offline -c "$dir/config.lua"
 is "it finds the rule sets where they were installed" "$rc$(cat "$dir/err")" 0
 
 make -s uninstall BUILD="$dir/build" PREFIX="$to" >"$dir/out" 2>&1
