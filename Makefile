@@ -189,7 +189,7 @@ fuzz-smoke: fuzz-libs
 
 bench: ## measure against peers and the server's own limit (installs imapfilter)
 	@tests/deps.sh imapfilter
-	$(MAKE) -j2 all tools
+	$(MAKE) -j2 all tools $(BUILD)/bench/rules/rules
 	@tests/bench/run.sh $(BUILD)
 
 demo: deps ## a private mail server, the daemon on examples/demo.lua, a few messages, and what became of them

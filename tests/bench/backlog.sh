@@ -46,7 +46,7 @@ snapshot() { # COUNT USER
 imap_as() { who=$1; shift; "$TOOLS/imap_do" "$IMAP_PORT" "$who" secret "$@"; }
 
 # What the daemon asks for with these rules.
-items='UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (From Subject X-Spam-Flag Date Message-ID)]'
+items='UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO X-SPAM-FLAG)]'
 
 restore() { # COUNT warm|cold: a fresh mailbox for $user
     rm -rf "$mail"
