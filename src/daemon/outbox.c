@@ -340,7 +340,8 @@ static void send_one(struct hook *h, const struct state_outbox_entry *entry) {
 static void next_known(void *user, const error *err, const struct state_next_due *next) {
     struct hook *h = user;
 
-    if (!err && next->any) {
+    /* Something may have become due since the journal was asked: the timer that was set for it stays. */
+    if (!err && next->any && (!loop_timer_active(h->timer) || loop_timer_left(h->timer) > next->delay_ms)) {
         loop_timer_start(h->timer, MAX(next->delay_ms, 1));
     }
     keeper_check_settled(h->outbox->keeper);

@@ -63,7 +63,7 @@ sizes=0 enough=0
 make_room() { mount -o remount,size=64m "$state"; }
 if [ "$(id -u)" -eq 0 ] && mkdir -p "$state" && mount -t tmpfs -o size=64k none "$state" 2>/dev/null; then
     unmount
-    trap 'unmount; clean_up' EXIT
+    trap 'status=$?; unmount; (exit $status); clean_up' EXIT
     for kilobytes in 16 112 136 176; do
         fresh_user
         mkdir "$state"
