@@ -35,7 +35,7 @@ unsigned regex_groups(const struct regex *regex); /* capture groups, without the
 /* Name of a group, from 1, or NULL. Belongs to the regex. */
 const char *regex_group_name(const struct regex *regex, unsigned group);
 
-/* limits and clock are borrowed; clock NULL = the real one. */
+/* limits and clock are borrowed; clock NULL = this thread's CPU time. */
 struct regex_matcher *regex_matcher_new(const struct limits *limits, const clock_source *clock);
 void regex_matcher_free(struct regex_matcher *matcher); /* accepts NULL */
 
