@@ -151,8 +151,7 @@ evaluators_are_killed() {
 $calm
 EOT
     for round in 1 2 3; do
-        # shellcheck disable=SC2046
-        kill -KILL $(evaluators_of) || return 1
+        wait_for 20 evaluators_of && kill -KILL $(evaluators_of) || return 1
         work_flows || return 1
     done
     keeper_is_flat "$(rss)" && stop_daemon
@@ -163,4 +162,7 @@ test_case fault_61_a_pattern_bomb_is_parked_at_the_third_attempt a_pattern_bomb
 test_case fault_61_other_folders_go_on_before_the_bomb_is_parked bomb_while_work_flows
 test_case fault_62_an_exploding_regex_is_parked an_exploding_regex
 test_case fault_59_a_header_that_overflows_a_parser a_header_that_nests
+test_case fault_60_a_rule_that_eats_all_memory a_reader_that_dies
+test_case fault_60_evaluators_killed_from_outside_are_replaced evaluators_are_killed
+test_case retry_and_drop_of_what_was_parked retry_and_drop
 finish
