@@ -5,9 +5,10 @@
  * to an evaluator at once (its window); their replies come in any order. A job whose attempt is above 1 is a suspect: it
  * runs on an evaluator of its own, one suspect at a time.
  *
- * A job that holds its evaluator for more than limits.deadline of CPU without a frame is killed with it. Whoever was at
- * work when an evaluator died is told by its board (wire/board.h) and gets `died`; the other jobs it held begin again
- * from their EVAL on another one, without their owner noticing more than needs asked a second time.
+ * A job that holds its evaluator for a fifth of a second lets no other wait: those go to another one. If it holds it for
+ * more than limits.deadline of CPU without a frame, it is killed with it. Whoever was at work when an evaluator died is
+ * told by its board (wire/board.h) and gets `died`; the other jobs it held begin again from their EVAL on another one,
+ * without their owner noticing more than needs asked a second time.
  *
  * An evaluator is also replaced after many messages or when it has grown. All of them are forked from one process that
  * has read the config (wire/nursery.h): what happens to the file on disk changes nothing before pool_reload(). Only if
@@ -32,7 +33,7 @@ typedef struct pool_options {
     const char *config;     /* path */
     bool check_only;        /* look for more mistakes; jobs are not taken */
     unsigned size;          /* 0 = one a core, at least 2, at most POOL_SIZE_MAX */
-    unsigned window;        /* jobs an evaluator holds that do not wait for an answer; 0 = 64 */
+    unsigned window;        /* jobs an evaluator holds that do not wait for an answer; 0 = 16 */
 } pool_options;
 
 #define POOL_SIZE_MAX 64

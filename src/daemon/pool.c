@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#define WINDOW_DEFAULT 64
+#define WINDOW_DEFAULT 16
 #define SIZE_MIN 2
 #define QUEUE_WINDOWS 4 /* jobs that may wait: so many windows of all evaluators */
 #define RESPAWN_MS 250
@@ -271,9 +271,7 @@ void pool_cancel(pool *p, uint64_t id) {
     if (job->queue) {
         queue_remove(p, job);
     } else {
-        wire_message *cancel = wire_message_new(WIRE_CANCEL);
-        cancel->u.cancel.job = id;
-        error_free(worker_put(job->worker, cancel, NULL));
+        worker_put_cancel(job->worker, id);
         worker_drop_job(job);
     }
     job_forget(p, job);

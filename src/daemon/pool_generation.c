@@ -70,10 +70,14 @@ static void on_notices(void *user, int events) {
     struct nursery_notice notice;
 
     (void)events;
-    while (g->refs > 1 && !g->dead && recv(g->fd, &notice, sizeof notice, MSG_DONTWAIT) == sizeof notice) {
-        struct worker *w = find_worker(g->p, notice.id);
+    for (ssize_t n = 1; n > 0 && g->refs > 1;) {
+        n = recv(g->fd, &notice, sizeof notice, MSG_DONTWAIT);
+        struct worker *w = n == sizeof notice ? find_worker(g->p, notice.id) : NULL;
         if (w) {
             worker_on_exit(w, notice.status, notice.signum);
+        }
+        if (n == 0) {
+            loop_watch_set(g->watch, 0); /* it has ended: its exit status comes, or has come */
         }
     }
     generation_unref(g);
@@ -139,11 +143,11 @@ static void on_exit_status(void *user, int status, int signum) {
 
     on_notices(g, 0); /* what it told before */
     g->dead = true;
-    error *err = why      ? error_new(ERROR_DEADLINE, "the evaluator that read the config %s", why)
-                 : signum ? error_new(ERROR_DEADLINE, "the evaluator that read the config was killed by signal %d", signum)
-                          : error_new(ERROR_DEADLINE, "the evaluator that read the config ended with status %d", status);
+    g_autofree char *how = why      ? g_strdup(why)
+                           : signum ? g_strdup_printf("was killed by signal %d", signum)
+                                    : g_strdup_printf("ended with status %d", status);
     lose_workers(g);
-    pool_on_nursery_lost(g, err);
+    pool_on_nursery_lost(g, error_new(ERROR_DEADLINE, "the evaluator that read the config %s", how));
     generation_unref(g);
 }
 

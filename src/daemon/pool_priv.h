@@ -50,6 +50,7 @@ struct job {
     size_t bytes;  /* sent to the worker, answers included */
     unsigned attempt;
     unsigned handed; /* evaluators lost */
+    uint64_t given_back_by; /* worker that still has its frames: it may not get it again; 0 = none */
     const pool_job_events *events;
     pool_scope_fn on_scope;
     void *user;
@@ -82,7 +83,7 @@ struct worker {
     char *reason; /* why we killed it, NULL = we did not */
     /* pool_watch.c */
     uint64_t turn;        /* of the board when last seen */
-    unsigned ticks;       /* since then */
+    unsigned ticks;       /* since then, without a reply: above 0 it is slow and gets nothing more */
     uint64_t cpu_at_turn; /* ns */
 };
 
@@ -145,10 +146,12 @@ bool worker_is_ready(const struct worker *w); /* takes new jobs */
 void worker_take_job(struct worker *w, struct job *job);
 void worker_drop_job(struct job *job);
 error *worker_put(struct worker *w, wire_message *message, size_t *bytes_out); /* takes message over */
+void worker_put_cancel(struct worker *w, uint64_t job);
 void worker_flush(struct worker *w);
 void worker_kill(struct worker *w, char *reason); /* takes reason over; a first reason stays */
 void worker_end(struct worker *w);                /* kill without blame: it is not needed any more */
 void worker_retire(struct worker *w);
+void worker_give_back(struct worker *w); /* it is slow: what it has not begun goes to others */
 void worker_on_exit(struct worker *w, int status, int signum); /* may free it */
 void worker_free(struct worker *w);                            /* at once, without a callback */
 

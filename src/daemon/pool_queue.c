@@ -63,7 +63,7 @@ void queue_remove(pool *p, struct job *job) {
 static bool can_take(const pool *p, const struct worker *w, const struct job *job) {
     size_t n = w->jobs.length;
 
-    if (!worker_is_ready(w) || w == p->reserved) {
+    if (!worker_is_ready(w) || w == p->reserved || w->ticks || w->id == job->given_back_by) {
         return false;
     }
     return n == 0 || (n - w->waiting < p->options.window && n < POOL_WAITING_MAX &&

@@ -7,6 +7,7 @@
 #define LOAD_CPU_MS 10000
 #define WALL_FACTOR 10     /* a turn that neither computes nor ends: so many deadlines, and a bit */
 #define WALL_EXTRA_MS 20000
+#define SLOW_TICKS 2       /* a turn that takes longer lets others wait no more */
 #define SERVED_MAX 500000  /* messages */
 #define SERVED_CHECK 1000  /* and the size is looked at so often */
 
@@ -45,6 +46,8 @@ static void check_turn(struct worker *w) {
     char *reason = exceeded(cpu - w->cpu_at_turn, ++w->ticks, w->generation->config->u.config.limits.deadline);
     if (reason) {
         worker_kill(w, reason);
+    } else if (w->ticks == SLOW_TICKS && w != w->p->reserved) {
+        worker_give_back(w);
     }
 }
 

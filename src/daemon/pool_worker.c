@@ -54,6 +54,13 @@ error *worker_put(struct worker *w, wire_message *message, size_t *bytes_out) {
     return err;
 }
 
+void worker_put_cancel(struct worker *w, uint64_t job) {
+    wire_message *m = wire_message_new(WIRE_CANCEL);
+
+    m->u.cancel.job = job;
+    error_free(worker_put(w, m, NULL));
+}
+
 void worker_flush(struct worker *w) {
     if (w->out->len > SMALL_FRAME) {
         GBytes *bytes = g_byte_array_free_to_bytes(w->out);
@@ -106,6 +113,7 @@ static void on_reply(struct worker *w, uint64_t id, wire_message *m) {
         return;
     }
     pool_kick(w->p);
+    w->ticks = 0;
     if (job->waits || (job->account == NULL) != (m->type == WIRE_SCOPE_REPLY)) {
         broke_protocol(w, "a reply that nobody asked for");
         wire_message_free(m);
@@ -221,6 +229,41 @@ void worker_retire(struct worker *w) {
     }
     if (g_queue_is_empty(&w->jobs)) {
         worker_end(w);
+    }
+}
+
+static bool may_go(const struct job *job, uint64_t at_work) {
+    bool answered = job->bytes != g_bytes_get_size(job->frame); /* what it asked for may have had an effect */
+
+    return job->id != at_work && !job->waits && !answered && !job->given_back_by;
+}
+
+static bool is_alone(const struct worker *w) {
+    for (guint i = 0; i < w->p->workers->len; i++) {
+        const struct worker *other = w->p->workers->pdata[i];
+        if (other != w && worker_is_ready(other)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The frames are on their way: it will evaluate them all the same, but nobody listens, and CANCEL ends what then waits. */
+void worker_give_back(struct worker *w) {
+    uint64_t at_work = atomic_load(&w->board->job);
+
+    if (is_alone(w)) {
+        return;
+    }
+    for (GList *link = w->jobs.tail, *before; link; link = before) {
+        struct job *job = link->data;
+        before = link->prev;
+        if (may_go(job, at_work)) {
+            worker_put_cancel(w, job->id);
+            worker_drop_job(job);
+            job->given_back_by = w->id;
+            queue_put(w->p, job, true);
+        }
     }
 }
 

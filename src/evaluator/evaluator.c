@@ -187,8 +187,9 @@ static void on_children(struct nursery *n) {
     }
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         const uint64_t *id = g_hash_table_lookup(n->ids, GINT_TO_POINTER(pid));
+        bool killed = WIFSIGNALED(status);
         if (id) {
-            notify_death(n, *id, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+            notify_death(n, *id, killed ? -1 : WEXITSTATUS(status), killed ? WTERMSIG(status) : 0);
             g_hash_table_remove(n->ids, GINT_TO_POINTER(pid));
         }
     }
@@ -197,8 +198,9 @@ static void on_children(struct nursery *n) {
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 static void nurse(struct nursery *n) {
-    struct pollfd p[] = {
-        {.fd = n->evaluator.fd, .events = POLLIN}, {.fd = n->fd, .events = POLLIN}, {.fd = n->children, .events = POLLIN}};
+    struct pollfd p[] = {{.fd = n->evaluator.fd, .events = POLLIN},
+                         {.fd = n->fd, .events = POLLIN},
+                         {.fd = n->children, .events = POLLIN}};
     void (*const handlers[])(struct nursery *) = {on_readable, on_request, on_children};
 
     while (!n->evaluator.failed && !n->is_over && !n->is_child) {

@@ -124,7 +124,7 @@ void wire_strings_add(wire_message *message, wire_strings *list, const char *s) 
     if (!known || list->n == arena->grown_size) {
         size_t size = MAX(list->n * 2, 4);
         char **v = wire_array(message, char *, size);
-        if (list->n) {
+        if (list->v) {
             memcpy(v, list->v, list->n * sizeof *v);
         }
         list->v = v;

@@ -19,7 +19,8 @@
 #define STRINGS(s, m) {FIELD(s, m, KIND_STRINGS, wire_strings : 1)}
 #define ENUM(s, m, last) {FIELD(s, m, KIND_ENUM, unsigned : 1, int : 1), .max = (last) + 1}
 #define STRUCT(s, m, t) {KEY(m), .kind = KIND_STRUCT, .offset = offsetof(s, m), .table = (t)}
-#define LIST(s, m, num, t) {KEY(m), .kind = KIND_LIST, .offset = offsetof(s, m), .count = AT(s, num, size_t : 1), .table = (t)}
+#define LIST(s, m, num, t)                                                                                             \
+    {KEY(m), .kind = KIND_LIST, .offset = offsetof(s, m), .count = AT(s, num, size_t : 1), .table = (t)}
 #define U64S(s, m, num) {FIELD(s, m, KIND_U64S, uint64_t * : 1), .count = AT(s, num, size_t : 1)}
 
 #define MUST_U32(s, m) {FIELD(s, m, KIND_U32, uint32_t : 1), .must = true}

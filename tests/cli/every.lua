@@ -40,7 +40,8 @@ local function add_all(fields, tests)
 end
 
 local tests = {
-  is = "x", contains = "e", starts = "Re", ends = "s", glob = "*a*e*", regex = [[(?i)\b(?<word>\w+)\b.*\d]], exists = true,
+  is = "x", contains = "e", starts = "Re", ends = "s", glob = "*a*e*", exists = true,
+  regex = [[(?i)\b(?<word>\w+)\b.*\d]],
   any_of = { "a", "b@c" }, in_file = "every.txt",
 }
 add_all(strings, tests)
@@ -55,7 +56,8 @@ add("size:under", size:under(5000))
 add("age:over", age:over "1d")
 add("age:under", age:under "365d")
 add("has_flag", has_flag "\\Seen")
-add("together", (from:domain "example.com" | ~is_list) & all { subject:exists(), any { is_auto, ~is_reply }, none { is_bounce } })
+add("together", (from:domain "example.com" | ~is_list)
+                & all { subject:exists(), any { is_auto, ~is_reply }, none { is_bounce } })
 
 rule "slow regex" { when = text:regex [[(\w+\s?)+$]], actions = { flag "Slow" }, on_error = "skip" }
 
@@ -63,10 +65,9 @@ rule "every attribute" {
   on_error = "skip",
   run = function(msg)
     local seen = 0
-    for _, name in ipairs { "account", "age", "attachments", "captures", "cc", "date", "flags", "folder", "from", "headers",
-                            "html", "in_reply_to", "is_auto", "is_bounce", "is_encrypted", "is_list", "is_reply", "list_id",
-                            "message_id", "raw", "reasons", "recipient", "references", "reply_text", "reply_to", "rule",
-                            "size", "subject", "text", "thread_key", "to", "uid", "unparsable" } do
+    for name in ("account age attachments captures cc date flags folder from headers html in_reply_to is_auto is_bounce "
+                 .. "is_encrypted is_list is_reply list_id message_id raw reasons recipient references reply_text "
+                 .. "reply_to rule size subject text thread_key to uid unparsable"):gmatch "%S+" do
       seen = seen + (msg[name] ~= nil and 1 or 0)
     end
     for _, a in ipairs(msg.attachments) do

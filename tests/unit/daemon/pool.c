@@ -59,7 +59,7 @@ static void fake_load(struct fake *f, const wire_load *load) {
         abort();
     }
     c->limits = (struct limits)LIMITS_DEFAULT;
-    c->limits.deadline = DEADLINE_MS;
+    c->limits.deadline = strcmp(f->config, "patient b") == 0 ? 10 * DEADLINE_MS : DEADLINE_MS;
     g_auto(GStrv) words = g_strsplit(f->config, " ", -1);
     c->n_rules = g_strv_length(words);
     c->rules = wire_array(m, wire_rule, c->n_rules);
@@ -485,6 +485,25 @@ static void fault_61_a_job_that_spins_is_killed_and_named_and_the_others_are_don
     end(&f);
 }
 
+static void fault_61_a_job_that_spins_lets_no_other_wait_for_its_end(void **state) {
+    struct fixture f;
+    struct message spinner, others[40];
+
+    (void)state;
+    begin(&f, "patient b", 2, 64);
+    for (unsigned i = 0; i < 40; i++) {
+        if (i == 10) {
+            submit(&f, &spinner, "work", "spin", 1);
+        }
+        submit(&f, &others[i], i % 2 ? "work" : "home", i % 3 ? "plan" : "fail", 1);
+    }
+    turn_until(&f, &spinner.deaths, 1);
+    for (unsigned i = 0; i < 40; i++) {
+        assert_int_equal(others[i].plans + others[i].fails, 1);
+    }
+    end(&f);
+}
+
 static void fault_60_a_job_that_crashes_its_evaluator_each_time_is_told_each_time(void **state) {
     struct fixture f;
     struct message crash, other;
@@ -816,6 +835,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_need_is_answered_and_the_job_goes_on),
         cmocka_unit_test(a_scope_is_asked),
         cmocka_unit_test(fault_61_a_job_that_spins_is_killed_and_named_and_the_others_are_done),
+        cmocka_unit_test(fault_61_a_job_that_spins_lets_no_other_wait_for_its_end),
         cmocka_unit_test(fault_60_a_job_that_crashes_its_evaluator_each_time_is_told_each_time),
         cmocka_unit_test(fault_60_jobs_whose_evaluator_was_killed_from_outside_begin_again),
         cmocka_unit_test(a_job_that_no_evaluator_survives_is_given_up_even_if_none_was_at_work),
