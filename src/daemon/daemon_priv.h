@@ -240,6 +240,12 @@ void message_finished(void *folder, action_item *item, const action_outcome *out
 /* The message is not there any more: its row is done. Frees m. */
 void message_gone(struct message *m);
 
+/* step.c: "move Tickets", appended behind a comma where text is not empty. */
+void step_describe(GString *text, const wire_step *step);
+/* A PLAN frame with that step alone, a webhook's body left out (the outbox has it). */
+GByteArray *step_encode(const wire_step *step);
+wire_message *step_decode(const void *args, size_t len); /* NULL if unusable */
+
 /* limit.c: NULL, or why this plan may not be carried out. */
 error *limit_check(struct keeper *k, const wire_plan *plan);
 
@@ -268,6 +274,10 @@ char *control_path_of(const wire_config *config);
 void status_describe(struct keeper *k, GString *out, bool json);
 
 /* --- keeper.c --------------------------------------------------------------------------------------------------------------- */
+
+/* dry_run.c: a copy of the state directory (g_free), and its end. */
+error *dry_run_copy_state(const char *from, char **copy_out);
+void dry_run_remove(const char *dir);
 
 const wire_config *keeper_config(const struct keeper *k);
 void keeper_stop(struct keeper *k, error *fatal); /* takes fatal; NULL = in order */

@@ -2,8 +2,6 @@
 
 #include "base/text.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -235,46 +233,6 @@ static void on_state(void *user) {
     }
 }
 
-/* --dry-run works on a copy of the journal. */
-static error *copy_state(const char *from, char **copy_out) {
-    g_autofree char *dir = g_dir_make_tmp("mailruled-dry-XXXXXX", NULL);
-    GDir *list = g_dir_open(from, 0, NULL);
-    const char *name;
-
-    if (!dir) {
-        return error_new(ERROR_IO, "no temporary directory for the dry run: %s", g_strerror(errno));
-    }
-    while (list && (name = g_dir_read_name(list))) {
-        g_autofree char *source = g_build_filename(from, name, NULL), *target = g_build_filename(dir, name, NULL);
-        char *bytes;
-        gsize len;
-        if (strcmp(name, "lock") != 0 && g_file_test(source, G_FILE_TEST_IS_REGULAR) &&
-            g_file_get_contents(source, &bytes, &len, NULL)) {
-            g_file_set_contents_full(target, bytes, (gssize)len, G_FILE_SET_CONTENTS_NONE, 0600, NULL);
-            g_free(bytes);
-        }
-    }
-    if (list) {
-        g_dir_close(list);
-    }
-    *copy_out = g_steal_pointer(&dir);
-    return NULL;
-}
-
-static void remove_copy(const char *dir) {
-    GDir *list = g_dir_open(dir, 0, NULL);
-    const char *name;
-
-    while (list && (name = g_dir_read_name(list))) {
-        g_autofree char *path = g_build_filename(dir, name, NULL);
-        g_unlink(path);
-    }
-    if (list) {
-        g_dir_close(list);
-    }
-    g_rmdir(dir);
-}
-
 static error *open_state(struct keeper *k) {
     const wire_config *c = keeper_config(k);
     error *err = NULL;
@@ -282,7 +240,7 @@ static error *open_state(struct keeper *k) {
     k->state_dir = c->state_dir ? g_strdup(c->state_dir) : keeper_default_state_dir();
     if (k->options->dry_run) {
         char *copy = NULL;
-        err = copy_state(k->state_dir, &copy);
+        err = dry_run_copy_state(k->state_dir, &copy);
         if (err) {
             return err;
         }
@@ -514,7 +472,7 @@ static void release(struct keeper *k) {
     pool_free(k->pool);
     state_close(k->state);
     if (k->options->dry_run && k->state_dir) {
-        remove_copy(k->state_dir);
+        dry_run_remove(k->state_dir);
     }
     loop_async_free(k->state_wake);
     http_client_free(k->http);

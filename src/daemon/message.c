@@ -7,8 +7,6 @@
  */
 #include "daemon_priv.h"
 
-#include "imap/mailbox.h"
-#include "wire/frame.h"
 
 #include <string.h>
 
@@ -250,16 +248,6 @@ void message_evaluate(struct message *m) {
 
 /* --- the plan ---------------------------------------------------------------------------------------------------------------- */
 
-static void describe_step(GString *text, const wire_step *s) {
-    g_string_append_printf(text, "%s%s", text->len ? ", " : "", wire_verb_name(s->verb));
-    if (s->folder || s->webhook) {
-        g_string_append_printf(text, " %s", s->folder ? s->folder : s->webhook);
-    }
-    for (size_t i = 0; i < s->flags.n; i++) {
-        g_string_append_printf(text, " %s", s->flags.v[i]);
-    }
-}
-
 /* What the message's log line says; steps on trial are logged one by one and left out of the plan. */
 static void log_plan(const struct message *m, const wire_plan *plan) {
     GString *text = g_string_new(NULL);
@@ -270,12 +258,12 @@ static void log_plan(const struct message *m, const wire_plan *plan) {
         const wire_step *s = &plan->steps[i];
         if (s->dry_run || dry) {
             GString *one = g_string_new(NULL);
-            describe_step(one, s);
+            step_describe(one, s);
             log.rule = s->rule;
             log_info(&log, "dry run: would %s", one->str);
             g_string_free(one, TRUE);
         } else if (s->verb != WIRE_VERB_STOP) {
-            describe_step(text, s);
+            step_describe(text, s);
         }
     }
     log.rule = plan->n_steps == 1 ? plan->steps[0].rule : NULL;
@@ -296,34 +284,6 @@ static void keep_steps(struct message *m, wire_message *owner) {
         m->owners = g_ptr_array_new_with_free_func(free_owner);
     }
     g_ptr_array_add(m->owners, owner);
-}
-
-/* A step as the journal keeps it: a PLAN frame with that step alone, a webhook's body left out (the outbox has it). */
-static GByteArray *step_encode(const wire_step *step) {
-    wire_message *w = wire_message_new(WIRE_PLAN);
-    GByteArray *bytes = g_byte_array_new();
-    wire_step copy = *step;
-
-    copy.body = (wire_bytes){NULL, 0};
-    w->u.plan.steps = &copy;
-    w->u.plan.n_steps = 1;
-    error_free(wire_encode(w, bytes));
-    wire_message_free(w);
-    return bytes;
-}
-
-static wire_message *step_decode(const void *args, size_t len) {
-    wire_decoder *d = wire_decoder_new();
-    wire_message *w = NULL;
-    error *err = NULL;
-
-    wire_decoder_feed(d, args, len);
-    if (wire_decoder_next(d, &w, &err) != WIRE_HAVE || w->type != WIRE_PLAN || w->u.plan.n_steps != 1) {
-        g_clear_pointer(&w, wire_message_free);
-        error_free(err);
-    }
-    wire_decoder_free(d);
-    return w;
 }
 
 static void act(struct message *m, uint32_t seq);
