@@ -344,6 +344,9 @@ static error *failure(transport *t, CURLcode code) {
         return error_new(ERROR_PROTOCOL, "%s%s%s", text, setup->last_tagged ? ": " : "",
                          setup->last_tagged ? setup->last_tagged : "");
     }
+    if (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING) {
+        return error_new(ERROR_NETWORK, "the server hung up where %s was expected", waiting_for[setup->phase]);
+    }
     return error_new(ERROR_NETWORK, "%s", text);
 }
 

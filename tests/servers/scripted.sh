@@ -1,0 +1,222 @@
+#!/bin/sh
+# What a server must be told to do wrong: the daemon against dialogues (tests/dialog/README.md).
+. "$(dirname "$0")/_lib.sh"
+
+# dialogue CAPABILITIES: login and all that is the same each time are answered by themselves; standard input is the rest,
+# which begins with the daemon in IDLE on an empty INBOX.
+dialogue() {
+    cat <<EOT
+tls: none
+---
+on <t> CAPABILITY
+S: * CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR IDLE NAMESPACE UNSELECT ESEARCH $1
+S: <t> OK done
+end
+on <t> AUTHENTICATE PLAIN ...
+S: <t> OK welcome
+end
+on <t> NAMESPACE
+S: * NAMESPACE (("" "/")) NIL NIL
+S: <t> OK done
+end
+on <t> LIST ...
+S: * LIST () "/" INBOX
+S: * LIST () "/" Done
+S: <t> OK done
+end
+on <t> SELECT INBOX
+S: * FLAGS (\\\\Answered \\\\Flagged \\\\Deleted \\\\Seen \\\\Draft)
+S: * OK [PERMANENTFLAGS (\\\\Answered \\\\Flagged \\\\Deleted \\\\Seen \\\\Draft)] no keywords
+S: * 0 EXISTS
+S: * OK [UIDVALIDITY 7] UIDs valid
+S: * OK [UIDNEXT 10] next
+S: <t> OK [READ-WRITE] selected
+end
+on <t> STATUS Done ...
+S: * STATUS Done (UIDNEXT 5 UIDVALIDITY 4)
+S: <t> OK done
+end
+on <i> IDLE
+S: + idling
+end
+on DONE
+S: <i> OK done
+end
+S: * OK ready
+EOT
+    cat
+    cat <<EOT
+C: <t> LOGOUT
+S: * BYE bye
+S: <t> OK bye
+EOT
+}
+
+# One message arrives, UID 10.
+arrival='C: <i> IDLE
+S: + idling
+S: * 1 EXISTS
+C: <t> UID FETCH 10:* ...
+S-: * 1 FETCH (UID 10 FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] 
+L: From: a@b.example\r\nSubject: one\r\nMessage-ID: <one@test>\r\n\r\n
+S: )
+S: <t> OK done'
+
+play() { # CAPABILITIES; the dialogue on standard input; then the daemon runs on it
+    dialogue "$1" >"$box/dialogue"
+    "$TOOLS/imap_script" "$box/dialogue" >"$box/script_port" 2>"$box/script.err" &
+    script=$!
+    remember "$script"
+    wait_for 10 test -s "$box/script_port" || return 1
+    port=$(cat "$box/script_port")
+}
+
+# The dialogue is over when the daemon has gone.
+followed() {
+    stop_daemon || return 1
+    wait "$script" || { cat "$box/script.err"; return 1; }
+}
+begun() { wait_for 20 logged "$1"; }
+queue_is_empty_behind() { begun "$1" && wait_for 20 queue_is_empty; }
+
+move_rule() {
+    config '' <<'EOT'
+rule "all" { when = from:contains "@", actions = { move "Done" } }
+EOT
+}
+
+move_offered_but_refused() { # ANSWER
+    play 'MOVE UIDPLUS' <<EOT || return 1
+$arrival
+C: <t> UID MOVE 10 Done
+S: <t> $1
+C: <t> UID COPY 10 Done
+S: <t> OK [COPYUID 4 10 5] copied
+C: <t> UID STORE 10 +FLAGS.SILENT (\\Deleted)
+S: <t> OK stored
+C: <t> UID EXPUNGE 10
+S: * 1 EXPUNGE
+S: <t> OK expunged
+EOT
+    move_rule && start_daemon && queue_is_empty_behind 'UID EXPUNGE 10' && followed
+}
+move_cannot() { move_offered_but_refused 'NO [CANNOT] not here'; }
+move_bad() { move_offered_but_refused 'BAD what?'; }
+
+copy_no() {
+    play '' <<EOT || return 1
+$arrival
+C: <t> UID COPY 10 Done
+S: <t> NO [NOPERM] not yours
+EOT
+    move_rule && start_daemon && begun 'NOPERM' || return 1
+    wait_for 20 queue_says 'parked.*rule all: .*NOPERM' && followed
+}
+
+# The connection is lost with the MOVE under way.
+move_lost() { # UIDS that are there afterwards; then what is said
+    play 'MOVE UIDPLUS' <<EOT || return 1
+$arrival
+C: <t> UID MOVE 10 Done
+reset
+reconnect
+S: * OK ready again
+C: <t> UID SEARCH ...UID 10
+S: * ESEARCH (TAG "<t>") UID$1
+S: <t> OK done
+$2
+EOT
+    move_rule && start_daemon && begun 'UID SEARCH' && wait_for 20 queue_is_empty && followed
+}
+move_lost_but_done() { move_lost '' ''; }
+move_lost_and_not_done() {
+    move_lost ' ALL 10' 'C: <t> UID MOVE 10 Done
+S: * OK [COPYUID 4 10 5] moved
+S: * 1 EXPUNGE
+S: <t> OK done'
+}
+
+copyuid() { # WHAT the server says before and with its OK
+    play 'MOVE UIDPLUS' <<EOT || return 1
+$arrival
+C: <t> UID MOVE 10 Done
+$1
+EOT
+    move_rule && start_daemon && queue_is_empty_behind 'UID MOVE 10' || return 1
+    expect "one MOVE" test "$(log_count '> [^ ]* UID MOVE')" -eq 1 && followed
+}
+copyuid_absent() { copyuid 'S: <t> OK No messages found'; }
+copyuid_uneven() { copyuid 'S: * OK [COPYUID 4 7:9 5] moved
+S: <t> OK done'; }
+copyuid_backwards() { copyuid 'S: <t> OK [COPYUID 4 12:10 7:9] done'; }
+copyuid_without_ok() { copyuid 'S: * [COPYUID 4 10 6]
+S: <t> OK done'; }
+copyuid_empty() { copyuid 'S: * OK [COPYUID 4  ] moved
+S: <t> OK done'; }
+
+move_after_login_only() {
+    play 'MOVE UIDPLUS' <<EOT || return 1
+C: <t> CAPABILITY
+S: * CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR
+S: <t> OK done
+$arrival
+C: <t> UID MOVE 10 Done
+S: * OK [COPYUID 4 10 5] moved
+S: <t> OK done
+EOT
+    move_rule && start_daemon && queue_is_empty_behind 'UID MOVE 10' && followed
+}
+
+keyword_refused() {
+    play 'MOVE UIDPLUS' <<EOT || return 1
+$arrival
+C: <t> UID STORE 10 +FLAGS.SILENT (Word)
+S: <t> NO [CANNOT] no keywords here
+EOT
+    config '' <<'EOT' || return 1
+rule "word" { when = from:contains "@", actions = { flag "Word" } }
+EOT
+    start_daemon || return 1
+    wait_for 20 queue_says 'parked.*rule word: ' || return 1
+    expect "not tried twice" test "$(log_count "> [^ ]* UID STORE")" -le 1 && kill_daemon
+}
+
+bye_in_the_middle() {
+    play 'MOVE UIDPLUS' <<EOT || return 1
+C: <i> IDLE
+S: + idling
+S: * 1 EXISTS
+S: * BYE going down
+close
+reconnect
+S: * OK ready again
+C: <t> SELECT INBOX
+S: * 1 EXISTS
+S: * OK [UIDVALIDITY 7] UIDs valid
+S: * OK [UIDNEXT 11] next
+S: <t> OK [READ-WRITE] selected
+C: <t> UID FETCH 10:* ...
+S-: * 1 FETCH (UID 10 FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] 
+L: From: a@b.example\r\nSubject: one\r\nMessage-ID: <one@test>\r\n\r\n
+S: )
+S: <t> OK done
+C: <t> UID MOVE 10 Done
+S: <t> OK [COPYUID 4 10 5] moved
+EOT
+    move_rule && start_daemon && queue_is_empty_behind 'UID MOVE 10' && followed
+}
+
+test_case fault_45_move_offered_but_answered_cannot move_cannot
+test_case fault_45_move_offered_but_answered_bad move_bad
+test_case fault_41_no_move_and_copy_refused_leaves_the_source_alone copy_no
+test_case fault_43_move_lost_on_its_way_but_done move_lost_but_done
+test_case fault_43_move_lost_on_its_way_and_not_done move_lost_and_not_done
+test_case fault_48_copyuid_absent copyuid_absent
+test_case fault_48_copyuid_of_unequal_lengths copyuid_uneven
+test_case fault_48_copyuid_backwards copyuid_backwards
+test_case fault_48_copyuid_without_ok copyuid_without_ok
+test_case fault_48_copyuid_empty copyuid_empty
+test_case fault_07_move_appears_only_after_login move_after_login_only
+test_case fault_50_a_keyword_the_server_does_not_keep keyword_refused
+test_case fault_13_bye_with_news_unfetched bye_in_the_middle
+finish
