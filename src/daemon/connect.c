@@ -1,7 +1,5 @@
 #include "connect_priv.h"
 
-#include <string.h>
-
 secret_request *connect_secret(event_loop *loop, const wire_secret *from, secret_fn fn, void *user) {
     static const enum secret_kind kinds[] = {
         [WIRE_SECRET_LITERAL] = SECRET_LITERAL, [WIRE_SECRET_FILE] = SECRET_FILE,
@@ -11,7 +9,9 @@ secret_request *connect_secret(event_loop *loop, const wire_secret *from, secret
     const char **argv = g_new0(const char *, from->argv.n + 1);
     secret_request *request;
 
-    memcpy(argv, from->argv.v, from->argv.n * sizeof *argv);
+    for (size_t i = 0; i < from->argv.n; i++) {
+        argv[i] = from->argv.v[i];
+    }
     request = secret_resolve(loop, &(secret_spec){kinds[from->kind], from->value, argv}, fn, user);
     g_free(argv);
     return request;
@@ -37,7 +37,9 @@ session *connect_new(const struct connect_env *env, const wire_account *c, sessi
     const char **disabled = g_new0(const char *, c->disable_extensions.n + 1);
     session *s;
 
-    memcpy(disabled, c->disable_extensions.v, c->disable_extensions.n * sizeof *disabled);
+    for (size_t i = 0; i < c->disable_extensions.n; i++) {
+        disabled[i] = c->disable_extensions.v[i];
+    }
     session_config config = {
         .host = c->host, .port = c->port, .tls = tls[c->tls], .tls_ca = c->tls_ca, .proxy = c->proxy, .user = c->user,
         .auth = auth_of(c->auth), .token = c->auth == WIRE_AUTH_XOAUTH2 || c->auth == WIRE_AUTH_OAUTHBEARER,
