@@ -98,6 +98,8 @@ typedef struct imap_list_options {
     uint32_t status;         /* enum imap_status_have: RETURN (STATUS (...)), 0 = none */
     bool select_special_use; /* LIST (SPECIAL-USE) ... */
     bool select_subscribed;
+    const char *const *names; /* these instead of `pattern` (LIST-EXTENDED); NULL-terminated, at least one, decoded, no
+                                 wildcards in them */
 } imap_list_options;
 
 /* pattern: with IMAP's own wildcards * and %, else a decoded name. options may be NULL. */
@@ -234,8 +236,9 @@ typedef struct imap_notify {
     const imap_fetch_want *selected_want; /* what comes with a new message in the selected one; NULL = nothing */
     bool flag_changes;                    /* FlagChange in the selected mailbox */
     const char *const *mailboxes;         /* decoded names, NULL-terminated, or NULL */
+    bool personal;                        /* all of the personal namespace instead of `mailboxes` */
     bool mailbox_flag_changes;            /* FlagChange there, too */
-    bool names;                           /* (personal MailboxName): created, renamed, deleted */
+    bool names;                           /* MailboxName in the personal namespace: created, renamed, deleted */
 } imap_notify;
 
 error *imap_command_notify(imap_writer *w, const imap_notify *notify, imap_command **command_out);

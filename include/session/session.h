@@ -97,7 +97,7 @@ typedef struct session_info {
 } session_info;
 
 /* Each may be NULL except secret (unless EXTERNAL) and closed. "The folder" is the selected one, or while a SELECT is
- * under way the one being selected. Data are told in the order they came, whatever else is going on: before IDLE's
+ * under way the one being selected; of the one before it nothing more is told. Data are told in the order they came, whatever else is going on: before IDLE's
  * "+", between DONE and its OK, inside answers to commands. */
 typedef struct session_events {
     /* A password or token is needed: answer with session_give_secret(), now or later. refused: the server has just
@@ -205,14 +205,16 @@ typedef struct session_call {
     session_data_fn data;
     void *user;
     bool urgent;          /* before what waits and is not; never across a SELECT */
+    bool ahead;           /* FETCH only: may leave before its SELECT is answered. Give uidvalidity too: if the folder turns
+                             out to have another, nothing is delivered and it ends with ERROR_GONE */
     uint32_t timeout_ms;  /* silence, instead of the config's */
     uint32_t uidvalidity; /* nonzero: unless the selected folder has just this one, ERROR_GONE and not sent */
 } session_call;
 
 /*
  * Order and pipelining: commands leave in the order they were made, several at once (at most SESSION_IN_FLIGHT), all
- * that were made within one turn of the loop in one write. A SELECT waits for what is before it and holds up what is
- * after it; a command with synchronizing literals holds up what is after it; commands whose untagged answers could be
+ * that were made within one turn of the loop in one write. A SELECT waits for what is before it (but leaves together with
+ * the DONE that ends an IDLE, and with NOTIFY) and holds up what is after it (but NOTIFY, and a FETCH sent `ahead`); a command with synchronizing literals holds up what is after it; commands whose untagged answers could be
  * mistaken for each other's wait for each other. A command on UIDs belongs to the folder that was selected, or about to
  * be, when it was made: if that SELECT fails or another was selected since, it fails with ERROR_NO_FOLDER, not sent.
  *

@@ -17,6 +17,7 @@ struct account *account_new(struct keeper *keeper, const wire_account *config) {
     a->boxes = mailboxes_new(&a->log);
     a->watchers = g_ptr_array_new();
     a->folders = g_ptr_array_new();
+    a->round = round_new(a);
     return a;
 }
 
@@ -28,6 +29,7 @@ void account_free(struct account *a) {
     for (guint i = 0; i < a->watchers->len; i++) {
         watcher_hang_up(a->watchers->pdata[i]);
     }
+    round_free(a->round);
     while (a->folders->len) {
         folder_free(g_ptr_array_steal_index(a->folders, a->folders->len - 1));
     }
@@ -42,7 +44,7 @@ void account_free(struct account *a) {
     g_free(a);
 }
 
-/* The first connection lists the folders; account_lay_out() makes the others. */
+/* The first connection lists the folders; layout_make() makes the others. */
 void account_start(struct account *a) {
     if (!a->watchers->len) {
         g_ptr_array_add(a->watchers, watcher_new(a, 0));
@@ -54,6 +56,7 @@ void account_start(struct account *a) {
 
 void account_reconfigured(struct account *a) {
     a->parked = false;
+    a->no_push_until = 0;
     for (guint i = 0; i < a->folders->len; i++) {
         folder_rescope(a->folders->pdata[i]);
     }
@@ -65,7 +68,7 @@ void account_stop(struct account *a, bool now) {
     }
 }
 
-static struct folder *find_folder(const struct account *a, const char *name) {
+struct folder *account_folder(const struct account *a, const char *name) {
     for (guint i = 0; i < a->folders->len; i++) {
         struct folder *f = a->folders->pdata[i];
         if (imap_mailbox_equal(f->name, name)) {
@@ -73,94 +76,6 @@ static struct folder *find_folder(const struct account *a, const char *name) {
         }
     }
     return NULL;
-}
-
-static void want(GPtrArray *names, const char *name) {
-    for (guint i = 0; i < names->len; i++) {
-        if (imap_mailbox_equal(names->pdata[i], name)) {
-            return;
-        }
-    }
-    g_ptr_array_add(names, g_strdup(name));
-}
-
-/* As in LIST and in a rule's `folder`: "*" is anything, "%" anything within a level. */
-static bool matches(const char *pattern, const char *name, char delimiter) {
-    GString *text = g_string_new(NULL);
-
-    for (const char *p = pattern; *p; p++) {
-        if (*p == '*' || *p == '%') {
-            g_string_append(text, *p == '*' ? "**" : "*");
-        } else {
-            g_string_append_c(text, *p);
-        }
-    }
-    bool match = imap_mailbox_match(text->str, name, delimiter);
-    g_string_free(text, TRUE);
-    return match;
-}
-
-static void expand(const struct account *a, const char *pattern, GPtrArray *names) {
-    char *name = NULL;
-
-    if (*pattern != '\\' && strpbrk(pattern, "*%?")) {
-        for (size_t i = 0; i < mailboxes_count(a->boxes); i++) {
-            const mailbox *box = mailboxes_at(a->boxes, i);
-            if (!(box->attrs & IMAP_ATTR_NOSELECT) &&
-                matches(pattern, box->name, mailboxes_delimiter(a->boxes))) {
-                want(names, box->name);
-            }
-        }
-        return;
-    }
-    g_autoptr(error) err = mailboxes_resolve(a->boxes, pattern, &name);
-    if (err) {
-        log_warn(&a->log, "watch \"%s\": %s", pattern, err->text);
-        return;
-    }
-    want(names, name);
-    g_free(name);
-}
-
-/* Within the budget a connection for each of the first folders; the last one goes round the rest. */
-static struct watcher *watcher_for(struct account *a, guint at, guint total) {
-    guint budget = MAX(a->config->connections, 1), index = MIN(at, MIN(budget, total) - 1);
-
-    while (a->watchers->len <= index) {
-        struct watcher *w = watcher_new(a, a->watchers->len);
-        g_ptr_array_add(a->watchers, w);
-        watcher_connect(w);
-    }
-    return a->watchers->pdata[index];
-}
-
-static void add_folder(struct account *a, const char *name, guint total) {
-    const mailbox *box = mailboxes_find(a->boxes, name);
-    struct watcher *w = watcher_for(a, a->folders->len, total);
-    struct folder *f = folder_new(a, w, name, box ? box->attrs : 0);
-
-    g_ptr_array_add(a->folders, f);
-    g_ptr_array_add(w->folders, f);
-    f->dirty = true;
-    watcher_nudge(w);
-}
-
-void account_lay_out(struct account *a) {
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-
-    for (size_t i = 0; i < a->config->watch.n; i++) {
-        expand(a, a->config->watch.v[i], names);
-    }
-    for (guint i = 0; i < names->len; i++) {
-        if (!find_folder(a, names->pdata[i])) {
-            add_folder(a, names->pdata[i], names->len);
-        }
-    }
-    if (!a->folders->len) {
-        log_warn(&a->log, "nothing to watch: no folder matches");
-    }
-    g_ptr_array_free(names, TRUE);
-    watcher_nudge(a->watchers->pdata[0]);
 }
 
 bool account_has_room(const struct account *a) {
@@ -188,7 +103,7 @@ bool account_settled(const struct account *a) {
     if (a->gave_up) {
         return true;
     }
-    if (a->in_flight || (!a->folders->len && !mailboxes_known(a->boxes))) {
+    if (a->in_flight || round_under_way(a->round) || (!a->folders->len && !mailboxes_known(a->boxes))) {
         return false;
     }
     for (guint i = 0; i < a->folders->len; i++) {

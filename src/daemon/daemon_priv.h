@@ -25,6 +25,8 @@
 
 struct outbox;
 struct control;
+struct watcher;
+struct folder;
 
 struct keeper {
     const keeper_options *options;
@@ -64,8 +66,10 @@ struct account {
     const wire_account *config; /* in the keeper's config */
     log_ctx log;
     mailboxes *boxes;
-    GPtrArray *watchers; /* struct watcher; the first lists the folders */
+    GPtrArray *watchers; /* struct watcher; the first lists the folders and asks for the STATUS of others */
     GPtrArray *folders;  /* struct folder, in watch order */
+    struct round *round; /* round.c */
+    uint64_t no_push_until; /* elapsed ms; the server refused NOTIFY or could not keep up */
     session_idle_memory idle_memory;
     unsigned in_flight;  /* messages in memory */
     unsigned auth_failures;
@@ -82,37 +86,63 @@ void account_start(struct account *a);
 /* The same settings in a new config: names may have moved, rules are new. */
 void account_reconfigured(struct account *a);
 void account_stop(struct account *a, bool now); /* connections close; messages in memory stay in the journal */
-/* The folder list is there: make folders and watchers for what `watch` names. */
-void account_lay_out(struct account *a);
 void account_drained(struct account *a); /* a message left memory */
 bool account_has_room(const struct account *a);
 void account_set_trouble(struct account *a, const error *err);
 /* The same settings? (Where they stand in the file does not matter.) */
 bool account_same(const wire_account *a, const wire_account *b);
 bool account_settled(const struct account *a); /* all folders seen once, no work under way: for --once */
+struct folder *account_folder(const struct account *a, const char *name); /* NULL = not watched */
+
+/* --- layout.c: which connection watches which folder -------------------------------------------------------------------- */
+
+/* The folder list is there, or what a connection can watch has changed: folders for what `watch` names, each with a
+ * connection. Folders that a pattern named and that are gone are forgotten. */
+void layout_make(struct account *a);
+/* A connection has been busy in one folder while others wait: the worker takes those. False if there is none. */
+bool layout_relieve(struct watcher *w);
+/* Are there patterns in `watch`, so that a new folder may be to watch? */
+bool layout_has_patterns(const struct account *a);
+
+/* --- round.c: asking for the STATUS of folders that no connection has selected --------------------------------------------- */
+
+struct round *round_new(struct account *a);
+void round_free(struct round *r);
+void round_plan(struct round *r); /* something changed: when is the next one due? */
+void round_stop(struct round *r); /* the first connection is gone */
+/* The folders of the account may have changed: LIST them again, soon. */
+void round_relist(struct round *r);
+bool round_under_way(const struct round *r);
+/* A STATUS of f came, asked for or not: is there something to look for? */
+void round_told(struct folder *f, const imap_status *status);
 
 /* --- watcher.c: one connection ---------------------------------------------------------------------------------------- */
+
+struct push;
 
 struct watcher {
     struct account *account;
     unsigned index;
-    char *id; /* "support#1", in logs */
+    bool on_demand; /* connects when one of its folders has work, leaves when none has */
+    char *id;       /* "support#1", in logs */
     log_ctx log;
     session *session; /* NULL = waiting to connect */
     bool ready;
     uint64_t ready_since;
     backoff backoff;
     loop_timer *retry; /* next connect */
-    loop_timer *poll;  /* next look where nothing is pushed, reconcile */
+    loop_timer *poll;  /* next look where nothing is pushed, reconcile; on_demand: when it leaves */
     loop_timer *turn;  /* deferred: what the connection does next */
     loop_timer *hold;  /* how long IDLE is kept back at most while commands are about to follow */
     bool held, hold_over;
     secret_request *secret;
-    GPtrArray *folders; /* borrowed; more than one: visited in rotation */
+    GPtrArray *folders; /* borrowed; more than one: visited where there is work */
     struct folder *at;  /* selected, or being selected */
+    uint64_t at_since;  /* elapsed ms: since when the connection is busy there */
     bool polling;       /* IDLE does not work here */
     bool stopping;
-    unsigned statuses; /* STATUS commands under way */
+    bool leaving;       /* an on_demand connection that logs out, for now */
+    struct push *push;  /* NULL = nothing was ever pushed here */
 };
 
 struct watcher *watcher_new(struct account *a, unsigned index);
@@ -120,11 +150,35 @@ void watcher_free(struct watcher *w);
 void watcher_hang_up(struct watcher *w); /* at once and for good; its folders are still there */
 void watcher_connect(struct watcher *w);
 void watcher_stop(struct watcher *w, bool now);
+void watcher_leave(struct watcher *w);   /* log out until there is work again */
 /* Something changed: decide what the connection does next (from the loop, soon). */
 void watcher_nudge(struct watcher *w);
+const char *watcher_state_text(const struct watcher *w); /* "watching", "connecting", "waiting 30s: ..." */
+
+/* next.c: what the connection does next. The callbacks of its timers, with a watcher. */
+void next_step(void *watcher);
+void next_poll(void *watcher);
+void next_hold(void *watcher);
+void next_left(struct watcher *w); /* it is not in its folder any more */
 /* A look begins: keep IDLE back from now on. */
 void watcher_hold(struct watcher *w);
-const char *watcher_state_text(const struct watcher *w); /* "watching", "connecting", "waiting 30s: ..." */
+/* Where the connection stays when there is nothing to do. NULL: all are missing. */
+struct folder *watcher_home(const struct watcher *w);
+bool watcher_has_work(const struct watcher *w); /* in a folder other than the one it is in */
+
+/* push.c: what the server pushes without being asked (NOTIFY, RFC 5465) */
+bool push_offered(const struct account *a); /* on the first connection, and not given up */
+void push_ask(struct watcher *w);           /* if what is asked for is not what should be */
+void push_leave(struct watcher *w);         /* another SELECT follows */
+bool push_covers(const struct folder *f);   /* the server tells of its news, selected or not */
+void push_free(struct watcher *w);          /* the connection is gone */
+void push_selected(struct folder *f);
+void push_exists(struct watcher *w, uint32_t count, bool grew);
+void push_gone(struct watcher *w);
+/* A FETCH that nobody asked for; true if it was a new message and has been taken in. */
+bool push_fetch(struct watcher *w, const imap_fetch *fetch);
+void push_status(struct watcher *w, const char *name, const imap_status *status);
+void push_overflow(struct watcher *w);
 
 /* --- folder.c, look.c, resume.c ------------------------------------------------------------------------------------------ */
 
@@ -138,8 +192,10 @@ struct folder {
     const char *roles[4]; /* special-use names, NULL-terminated, static */
     bool selected;        /* the watcher's session has it selected */
     bool missing;         /* SELECT said it does not exist */
+    bool by_pattern;      /* found by a pattern in `watch`: forgotten when it is gone */
     bool read_only;
     bool dirty;           /* wants to be visited */
+    bool told_new;        /* because the server told of a few new messages */
     bool seen_once;       /* looked at since the start: for --once */
     uint32_t uidvalidity; /* of the selected state */
     bool cursor_known, cursor_asked;
@@ -179,6 +235,7 @@ void folder_advance(struct folder *f);
 /* Commands will follow in a moment: messages are on their way from FETCH to their first step. */
 bool folder_about_to_act(const struct folder *f);
 bool folder_busy(const struct folder *f); /* work on its messages is under way */
+bool folder_engaged(const struct folder *f); /* something may still call back about it */
 session *folder_session(const struct folder *f); /* NULL unless selected */
 void folder_set_trouble(struct folder *f, const error *err);
 void folder_proved(struct folder *f);
@@ -188,6 +245,9 @@ void folder_resume_in(struct folder *f, uint64_t delay_ms);
 void look_start(struct folder *f, bool hint); /* hint: the server says that there is something */
 void look_continue(struct folder *f); /* there is room again */
 void look_cancel(struct folder *f);
+void look_ahead(struct folder *f); /* right behind its SELECT, whose answer is not there yet */
+/* A new message's data that came by itself; true if it was the next above the cursor and has been taken in. */
+bool look_pushed(struct folder *f, const imap_fetch *fetch);
 
 void resume_start(struct folder *f);
 void resume_drop_all(struct folder *f); /* the folder goes away, its session is gone */

@@ -114,6 +114,11 @@ bool folder_busy(const struct folder *f) {
            g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
 }
 
+bool folder_engaged(const struct folder *f) {
+    return f->selected || f->look || f->resuming || f->settling || f->needs->len || f->refetches->len ||
+           g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
+}
+
 /* --- selecting -------------------------------------------------------------------------------------------------------- */
 
 static void selected(void *user, const session_result *result) {
@@ -157,6 +162,8 @@ void folder_selected(struct folder *f, const session_result *result) {
         f->missing = true;
         return;
     }
+    push_selected(f);
+    watcher_hold(f->watcher);
     folder_advance(f);
 }
 

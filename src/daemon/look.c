@@ -306,15 +306,10 @@ static void fetched(void *user, const session_result *result) {
     }
 }
 
-static void delivered(void *user, const imap_response *response) {
-    struct chunk *c = user;
+static void take_in(struct chunk *c, const imap_fetch *fetch) {
     struct folder *f = c->look->folder;
-    const imap_fetch *fetch = &response->fetch;
     struct message *m;
 
-    if (!f || response->kind != IMAP_FETCH || imap_set_contains(&c->seen, fetch->uid)) {
-        return;
-    }
     imap_set_add(&c->seen, fetch->uid);
     if (g_hash_table_contains(f->by_uid, GUINT_TO_POINTER(fetch->uid)) ||
         (f->not_before && (fetch->have & IMAP_HAVE_DATE) && fetch->date < f->not_before)) {
@@ -323,6 +318,14 @@ static void delivered(void *user, const imap_response *response) {
     g_array_append_val(c->uids, fetch->uid);
     m = message_new(f, fetch->uid);
     message_fill(m, fetch);
+}
+
+static void delivered(void *user, const imap_response *response) {
+    struct chunk *c = user;
+
+    if (c->look->folder && response->kind == IMAP_FETCH && !imap_set_contains(&c->seen, response->fetch.uid)) {
+        take_in(c, &response->fetch);
+    }
 }
 
 static void fetch_chunk(struct look *l) {
@@ -364,6 +367,58 @@ static void listed(void *user, const session_result *result) {
     }
     chunk_free(c);
     look_settle(l);
+}
+
+/* --- pushed ----------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Only the very next UID: between it and the cursor there is nothing to have been missed. Anything else is a hint to look,
+ * as is news of a folder that is being looked at or has no room.
+ */
+bool look_pushed(struct folder *f, const imap_fetch *fetch) {
+    const session_folder *now = folder_session(f) ? session_selected(folder_session(f)) : NULL;
+    const imap_fetch_want *want;
+
+    if (!now || !f->scope || !f->cursor_known || f->settling || f->look || f->starved || f->not_before ||
+        f->cursor.uidvalidity != f->uidvalidity || fetch->uid != f->cursor.last_uid + 1 || !account_has_room(f->account)) {
+        return false;
+    }
+    want = message_want(f);
+    if ((want->items & (IMAP_WANT_FLAGS | IMAP_WANT_DATE | IMAP_WANT_SIZE)) & ~fetch->have ||
+        (want->section_count && !imap_fetch_section(fetch, "", want->sections[0].kind))) {
+        return false;
+    }
+    struct look *l = g_new0(struct look, 1);
+    struct chunk *c;
+    l->folder = f;
+    f->look = l;
+    c = chunk_new(l);
+    c->from = c->last = fetch->uid;
+    take_in(c, fetch);
+    chunk_arrive(c);
+    return true;
+}
+
+/* --- ahead of SELECT ---------------------------------------------------------------------------------------------------------- */
+
+/*
+ * The server has told that there is something above the cursor of a folder that is about to be selected: SELECT and FETCH
+ * leave in one write. If the folder turns out to be another one, nothing of the answer is delivered.
+ */
+void look_ahead(struct folder *f) {
+    struct chunk *c;
+
+    if (f->look || !f->scope || !f->cursor_known || !f->cursor.uidvalidity || f->settling || f->poison ||
+        !f->resumed || !account_has_room(f->account)) {
+        return;
+    }
+    f->look = g_new0(struct look, 1);
+    f->look->folder = f;
+    c = chunk_new(f->look);
+    c->from = f->cursor.last_uid + 1;
+    session_fetch_from(f->watcher->session, c->from, message_want(f),
+                       &(session_call){.done = fetched, .data = delivered, .user = c, .ahead = true,
+                                       .uidvalidity = f->cursor.uidvalidity});
 }
 
 /* --- starting ------------------------------------------------------------------------------------------------------------- */

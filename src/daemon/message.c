@@ -451,6 +451,8 @@ void message_finished(void *folder, action_item *item, const action_outcome *out
     if (!outcome->err) {
         if (outcome->gone) {
             log_info(&log, "%s: the message is gone", wire_verb_name(item->step->verb));
+        } else {
+            backoff_healthy(&m->folder->watcher->backoff); /* a connection that gets work done is no storm of logins */
         }
         go_on(m, &outcome->row);
         return;

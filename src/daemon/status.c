@@ -12,16 +12,40 @@ static void json_string(GString *out, const char *key, const char *value) {
     }
 }
 
+/* How news of it would be heard of at this moment. */
 static const char *how(const struct folder *f) {
-    const struct watcher *w = f->watcher;
+    const struct watcher *w = f->watcher, *asks = f->account->watchers->pdata[0];
 
     if (f->missing) {
         return "missing";
     }
-    if (!w->ready || !f->account->folders->len) {
-        return watcher_state_text(w);
+    if (push_covers(f)) {
+        return "notify";
     }
-    return w->folders->len > 1 ? "rotation" : w->polling ? "polling" : "idle";
+    if (w->ready && w->at == f) {
+        return w->polling ? "polling" : "idle";
+    }
+    return asks->ready && (w->ready || w->on_demand) ? "status" : watcher_state_text(w);
+}
+
+/* When the connection that it is heard of on last said anything; 0 = there is none. */
+static uint64_t last_heard(const struct folder *f) {
+    const struct watcher *w = f->watcher->ready ? f->watcher : f->account->watchers->pdata[0];
+    session_stats stats = {0};
+
+    if (w->ready) {
+        session_stats_get(w->session, &stats);
+    }
+    return stats.last_heard;
+}
+
+static void json_ago(struct keeper *k, GString *out, const char *key, uint64_t when) {
+    g_string_append_printf(out, ",\"%s\":", key);
+    if (when) {
+        g_string_append_printf(out, "%" G_GUINT64_FORMAT, loop_now(k->loop) - when);
+    } else {
+        g_string_append(out, "null");
+    }
 }
 
 static void folder_json(struct keeper *k, const struct folder *f, GString *out) {
@@ -29,13 +53,10 @@ static void folder_json(struct keeper *k, const struct folder *f, GString *out) 
     json_string(out, "name", f->name);
     g_string_append_c(out, ',');
     json_string(out, "how", how(f));
-    g_string_append_printf(out, ",\"last_uid\":%u,\"arrived\":%" G_GUINT64_FORMAT ",\"in_flight\":%u,\"proved_ms_ago\":",
+    g_string_append_printf(out, ",\"last_uid\":%u,\"arrived\":%" G_GUINT64_FORMAT ",\"in_flight\":%u",
                            f->cursor.last_uid, f->arrived, g_hash_table_size(f->by_uid));
-    if (f->last_proof) {
-        g_string_append_printf(out, "%" G_GUINT64_FORMAT, loop_now(k->loop) - f->last_proof);
-    } else {
-        g_string_append(out, "null");
-    }
+    json_ago(k, out, "proved_ms_ago", f->last_proof);
+    json_ago(k, out, "heard_ms_ago", last_heard(f));
     g_string_append_c(out, ',');
     json_string(out, "trouble", f->trouble);
     g_string_append_c(out, '}');

@@ -3,6 +3,8 @@
 
 #include "imap/mailbox.h"
 
+#include <string.h>
+
 struct bit_name {
     uint32_t bit;
     const char *name;
@@ -62,6 +64,22 @@ static void put_list_returns(build *b, const imap_list_options *options) {
     put_text(b, ")");
 }
 
+/* Several patterns are a list; a name with a wildcard in it would be one. */
+static void put_names(build *b, const char *const *names) {
+    put_text(b, "(");
+    for (size_t i = 0; names[i]; i++) {
+        if (strpbrk(names[i], "*%")) {
+            build_refuse(b, "a wildcard in a mailbox name");
+        }
+        put_text(b, i ? " " : "");
+        put_pattern(b, names[i]);
+    }
+    if (!names[0]) {
+        build_refuse(b, "no mailbox names");
+    }
+    put_text(b, ")");
+}
+
 error *imap_command_list(imap_writer *w, const char *reference, const char *pattern, const imap_list_options *options,
                          imap_command **command_out) {
     build *b = build_start(w, "LIST");
@@ -75,7 +93,11 @@ error *imap_command_list(imap_writer *w, const char *reference, const char *patt
     put_text(b, " ");
     put_pattern(b, reference);
     put_text(b, " ");
-    put_pattern(b, pattern);
+    if (extended && options->names) {
+        put_names(b, options->names);
+    } else {
+        put_pattern(b, pattern);
+    }
     if (extended) {
         put_list_returns(b, options);
     }
@@ -171,18 +193,27 @@ static void put_selected_group(build *b, const imap_notify *notify) {
     put_text(b, notify->flag_changes ? " MessageExpunge FlagChange))" : " MessageExpunge))");
 }
 
-static void put_mailboxes_group(build *b, const imap_notify *notify) {
-    put_text(b, " (mailboxes (");
-    for (size_t i = 0; notify->mailboxes[i]; i++) {
-        put_text(b, i ? " " : "");
-        put_mailbox(b, notify->mailboxes[i]);
+/* Every event group but the selected mailbox's: "mailboxes (a b)" or "personal". */
+static void put_other_group(build *b, const imap_notify *notify, bool messages, bool names) {
+    if (messages && !notify->personal) {
+        put_text(b, " (mailboxes (");
+        for (size_t i = 0; notify->mailboxes[i]; i++) {
+            put_text(b, i ? " " : "");
+            put_mailbox(b, notify->mailboxes[i]);
+        }
+        put_text(b, ") (");
+    } else {
+        put_text(b, " (personal (");
     }
-    put_text(b, notify->mailbox_flag_changes ? ") (MessageNew MessageExpunge FlagChange))"
-                                             : ") (MessageNew MessageExpunge))");
+    if (messages) {
+        put_text(b, notify->mailbox_flag_changes ? "MessageNew MessageExpunge FlagChange" : "MessageNew MessageExpunge");
+    }
+    put_text(b, !names ? "))" : messages ? " MailboxName))" : "MailboxName))");
 }
 
 error *imap_command_notify(imap_writer *w, const imap_notify *notify, imap_command **command_out) {
-    bool others = notify->mailboxes && notify->mailboxes[0];
+    bool others = notify->personal || (notify->mailboxes && notify->mailboxes[0]);
+    bool apart = notify->names && !(others && notify->personal);
     build *b = build_start(w, "NOTIFY SET");
 
     put_text(b, notify->status ? " STATUS" : "");
@@ -190,10 +221,10 @@ error *imap_command_notify(imap_writer *w, const imap_notify *notify, imap_comma
         put_selected_group(b, notify);
     }
     if (others) {
-        put_mailboxes_group(b, notify);
+        put_other_group(b, notify, true, notify->names && notify->personal);
     }
-    if (notify->names) {
-        put_text(b, " (personal (MailboxName))");
+    if (apart) {
+        put_other_group(b, notify, false, true);
     }
     if (!notify->selected && !others && !notify->names) {
         build_refuse(b, "nothing to be notified of");

@@ -32,6 +32,11 @@ static void trace(const session *s, const imap_response *r) {
 
 /* ---- the folder's own news ---- */
 
+/* Another SELECT was made meanwhile: what is still said of this folder interests nobody. */
+static bool is_left(const session *s) {
+    return s->generation != s->generations;
+}
+
 static void told_exists(session *s, const imap_response *r) {
     uint32_t before;
 
@@ -40,7 +45,9 @@ static void told_exists(session *s, const imap_response *r) {
     }
     before = s->folder->pub.exists;
     s->folder->pub.exists = r->number;
-    session_tell(s, exists, r->number, r->number > before);
+    if (!is_left(s)) {
+        session_tell(s, exists, r->number, r->number > before);
+    }
 }
 
 static void told_expunge(session *s, const imap_response *r) {
@@ -50,7 +57,9 @@ static void told_expunge(session *s, const imap_response *r) {
         return;
     }
     s->folder->pub.exists -= s->folder->pub.exists > 0; /* too low is safe: what comes then looks like more */
-    session_tell(s, gone, nothing, false);
+    if (!is_left(s)) {
+        session_tell(s, gone, nothing, false);
+    }
 }
 
 static void told_vanished(session *s, const imap_response *r) {
@@ -61,11 +70,15 @@ static void told_vanished(session *s, const imap_response *r) {
         uint64_t n = imap_ranges_size(v->uids);
         s->folder->pub.exists -= (uint32_t)MIN(n, s->folder->pub.exists);
     }
-    session_tell(s, gone, v->valid ? v->uids : nothing, v->earlier);
+    if (v->earlier || !is_left(s)) {
+        session_tell(s, gone, v->valid ? v->uids : nothing, v->earlier);
+    }
 }
 
 static void told_fetch(session *s, const imap_response *r) {
-    session_tell(s, fetch, &r->fetch);
+    if (!is_left(s) || !s->folder) {
+        session_tell(s, fetch, &r->fetch);
+    }
 }
 
 static void told_status(session *s, const imap_response *r) {
@@ -160,6 +173,9 @@ static void answer_tagged(session *s, const imap_response *r) {
 static bool claimed(session *s, const imap_response *r) {
     for (GList *at = s->flight.head; at; at = at->next) {
         exchange *x = at->data;
+        if (x->type->barrier && at != s->flight.head) {
+            break; /* what comes is still of the time before it */
+        }
         if (x->type->claim && x->type->claim(s, x, r)) {
             return true;
         }

@@ -258,7 +258,7 @@ void session_notify(session *s, const imap_notify *notify, const session_call *c
         return;
     }
     err = notify ? imap_command_notify(&s->writer, notify, &command) : imap_command_notify_none(&s->writer, &command);
-    make(s, exchange_new(&exchange_plain, call), command, err);
+    make(s, exchange_new(&exchange_notify, call), command, err);
 }
 
 static bool changes_connection(const char *verb) {

@@ -133,7 +133,19 @@ exchange *exchange_by_tag(session *s, imap_str tag) {
 
 /* ---- sending ---- */
 
+/* A SELECT may follow DONE or NOTIFY at once, NOTIFY a SELECT, and a FETCH the SELECT of its folder: it only reads. */
+static bool follows(const exchange *x, const exchange *other) {
+    return (x->type == &exchange_select &&
+            (other->type == &exchange_notify || (other->type == &exchange_idle && other->done_sent))) ||
+           (x->type == &exchange_notify && other->type == &exchange_select) ||
+           (x->type == &exchange_fetch && x->call.ahead && other->type == &exchange_select &&
+            x->generation == other->generation);
+}
+
 static bool conflicts(const exchange *x, const exchange *other) {
+    if (follows(x, other) && other->sent == imap_command_segments(other->command)) {
+        return false;
+    }
     return other->type->barrier || x->type->barrier || other->sent < imap_command_segments(other->command) ||
            ((x->type->alone | x->data_kinds) & (other->type->alone | other->data_kinds));
 }
@@ -164,9 +176,19 @@ bool flight_lets_idle(const session *s) {
     return s->flight.length < SESSION_IN_FLIGHT;
 }
 
+static bool is_ahead(const session *s, const exchange *x) {
+    for (GList *at = s->flight.head; at; at = at->next) {
+        const exchange *other = at->data;
+        if (other->type == &exchange_select && follows(x, other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What has become wrong with x since it was made; NULL if nothing. */
 static error *out_of_date(const session *s, const exchange *x) {
-    if (!x->type->in_folder) {
+    if (!x->type->in_folder || is_ahead(s, x)) {
         return NULL;
     }
     if (!s->folder || s->generation != x->generation) {
@@ -299,7 +321,10 @@ void exchange_answered(session *s, exchange *x, const imap_response *r) {
     if (was_head) {
         s->head_since = session_now(s);
     }
-    g_autoptr(error) err = r->condition == IMAP_OK ? NULL : refusal_error(r, login);
+    g_autoptr(error) err = x->call.ahead ? out_of_date(s, x) : NULL;
+    if (!err && r->condition != IMAP_OK) {
+        err = refusal_error(r, login);
+    }
     if (refusal_is_not_connected(r)) {
         session_fail(s, error_copy(err));
     }

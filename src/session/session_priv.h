@@ -188,7 +188,7 @@ void session_answer(session *s, const imap_response *r);
 /* types.c */
 extern const exchange_type exchange_plain, exchange_select, exchange_unselect, exchange_fetch, exchange_store,
     exchange_copy, exchange_move, exchange_expunge, exchange_search, exchange_list, exchange_status, exchange_append,
-    exchange_other;
+    exchange_notify, exchange_other;
 
 /* folder.c */
 selected *selected_new(const char *name);

@@ -83,16 +83,24 @@ static bool has_items(const exchange *x, const imap_fetch *fetch) {
     return x->items == 0 || (fetch->have & (telling ? telling : x->items));
 }
 
+/* Sent before SELECT was answered: is it the folder that was meant? */
+static bool folder_is_right(const session *s, const exchange *x) {
+    return s->folder && s->generation == x->generation &&
+           (!x->call.uidvalidity || x->call.uidvalidity == s->folder->pub.uidvalidity);
+}
+
 /* A FETCH is ours by its UID, and if it brings what was asked for: anything else is news, or somebody else's. */
 static bool claim_fetch(session *s, exchange *x, const imap_response *r) {
     const imap_fetch *fetch = &r->fetch;
 
-    (void)s;
     if (r->kind != IMAP_FETCH || !fetch->uid || !imap_set_contains(&x->asked, fetch->uid)) {
         return false;
     }
     if (x->section_count ? !has_sections(x, fetch) : !has_items(x, fetch)) {
         return false;
+    }
+    if (x->call.ahead && !folder_is_right(s, x)) {
+        return true;
     }
     imap_set_remove_range(&x->asked, fetch->uid, fetch->uid);
     if (x->call.data) {
@@ -274,6 +282,7 @@ static bool claim_other(session *s, exchange *x, const imap_response *r) {
 }
 
 const exchange_type exchange_plain = {.name = "command"};
+const exchange_type exchange_notify = {.name = "NOTIFY"};
 const exchange_type exchange_other = {.name = "command", .claim = claim_other};
 const exchange_type exchange_select = {
     .name = "SELECT", .barrier = true, .moves_on = true, .claim = claim_select, .finish = finish_select};

@@ -255,7 +255,7 @@ static const struct {
     {"expunge-all", do_plain}, {"notify-none", do_plain}, {"store-since", do_store_since},
 };
 
-/* "urgent" and "if-uidvalidity N" may stand before a verb. */
+/* "urgent", "ahead N" and "if-uidvalidity N" may stand before a verb; ahead of a SELECT whose UIDVALIDITY must be N. */
 static void start(run *r, char **words) {
     pending *p = g_new0(pending, 1);
     session_call call = {.done = on_done, .data = on_piece, .user = p};
@@ -263,7 +263,8 @@ static void start(run *r, char **words) {
     if (strcmp(words[0], "urgent") == 0) {
         call.urgent = true;
         words++;
-    } else if (strcmp(words[0], "if-uidvalidity") == 0) {
+    } else if (strcmp(words[0], "if-uidvalidity") == 0 || strcmp(words[0], "ahead") == 0) {
+        call.ahead = *words[0] == 'a';
         call.uidvalidity = (uint32_t)strtoul(words[1], NULL, 10);
         words += 2;
     }
