@@ -294,7 +294,8 @@ void session_stats_get(const session *s, session_stats *stats_out);
 const char *session_state_name(const session *s); /* static: "connecting", "login", "ready", "busy", "idle", ... */
 const session_info *session_info_get(const session *s);     /* NULL before ready */
 const session_folder *session_selected(const session *s);   /* NULL if none; as of now */
-/* A mailbox name of a LIST or STATUS: decoded, or (false) escaped for showing only; g_free either way. */
+/* A mailbox name of a LIST or STATUS: decoded, or (false) escaped for showing only; g_free either way. UTF-8 is taken
+ * even where UTF8=ACCEPT is not enabled. */
 bool session_decode_name(const session *s, imap_str wire, char delimiter, char **name_out);
 /* Could this flag be kept in the selected folder? */
 bool session_may_keep_flag(const session *s, const char *flag);

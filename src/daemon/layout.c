@@ -130,9 +130,9 @@ static void add_or_give(struct account *a, const char *name, bool by_pattern, st
     } else {
         give(f, w);
     }
-    if (f->missing && box) {
+    if (f->missing ? box != NULL : !box && f->watcher->at != f) {
         f->missing = false;
-        f->dirty = true;
+        f->dirty = true; /* see whether it is there */
     }
 }
 

@@ -164,7 +164,7 @@ void push_ask(struct watcher *w) {
         return;
     }
     struct push *p = push_of(w);
-    struct folder *with_data = w->at == home ? home : NULL;
+    struct folder *with_data = w->at == home && !watcher_has_work(w) ? home : NULL;
     g_autofree char *wanted = describe(w->account, with_data, !p->no_names);
     if (p->asked && strcmp(p->asked, wanted) == 0) {
         return;
@@ -282,6 +282,9 @@ void push_status(struct watcher *w, const char *name, const imap_status *status)
 }
 
 void push_overflow(struct watcher *w) {
+    if (!w->push) {
+        return;
+    }
     log_notice(&w->log, "the server cannot keep up with NOTIFY: IDLE and STATUS for an hour");
     for (guint i = 0; i < w->account->folders->len; i++) {
         ((struct folder *)w->account->folders->pdata[i])->dirty = true;

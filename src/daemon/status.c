@@ -19,11 +19,14 @@ static const char *how(const struct folder *f) {
     if (f->missing) {
         return "missing";
     }
+    if (w->ready && w->at == f && w->polling) {
+        return "polling";
+    }
     if (push_covers(f)) {
         return "notify";
     }
     if (w->ready && w->at == f) {
-        return w->polling ? "polling" : "idle";
+        return "idle";
     }
     return asks->ready && (w->ready || w->on_demand) ? "status" : watcher_state_text(w);
 }

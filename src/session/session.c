@@ -409,8 +409,18 @@ imap_writer *session_writer(session *s) {
     return &s->writer;
 }
 
+/* Modified UTF-7 has no octets above 127; Dovecot's NOTIFY sends UTF-8 that nobody has enabled. */
+static bool has_8bit(imap_str wire) {
+    for (size_t i = 0; i < wire.len; i++) {
+        if ((unsigned char)wire.data[i] > 127) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool session_decode_name(const session *s, imap_str wire, char delimiter, char **name_out) {
-    return imap_mailbox_decode(wire, s->writer.utf8, delimiter, name_out);
+    return imap_mailbox_decode(wire, s->writer.utf8 || has_8bit(wire), delimiter, name_out);
 }
 
 bool session_may_keep_flag(const session *s, const char *flag) {

@@ -22,7 +22,7 @@ killed_and_restarted() {
     wait_for 20 status_says 'account test .*\(refused\|Connection\|connection\|connect\).*again in' || return 1
     expect "said once an attempt" logged 'connection lost: .*again in' || return 1
     restart_server && deliver b && handled_once b 2 || return 1
-    wait_for 10 status_says 'INBOX .*idle' || return 1
+    wait_for 10 status_says 'INBOX .*\(idle\|notify\)' || return 1
     expect "no trouble left" test "$("$MAILRULED" status | grep -c 'again in')" -eq 0 && stop_daemon
 }
 
@@ -40,7 +40,7 @@ silence() {
     deliver a || return 1
     wait_for 30 status_says 'account test .*\(answer\|silent\|time\)' || return 1
     rm "$box/dark"
-    handled_once a 1 && wait_for 10 status_says 'INBOX .*idle' && stop_daemon
+    handled_once a 1 && wait_for 10 status_says 'INBOX .*\(idle\|notify\)' && stop_daemon
 }
 
 new_certificate() { # CN
@@ -75,7 +75,7 @@ wrong_password() {
     expect "one login, no more" test "$(logins)" -eq 1 || return 1
     echo secret >"$box/password" && "$MAILRULED" resume >/dev/null || return 1
     deliver a
-    wait_for 20 status_says 'INBOX .*idle' && stop_daemon
+    wait_for 20 status_says 'INBOX .*\(idle\|notify\)' && stop_daemon
 }
 
 login_then_drop() {
@@ -87,7 +87,7 @@ login_then_drop() {
     expect "the backoff grows: one of the waits is longer than the first can be" \
         sh -c "sed -n 's/.*again in \([0-9]*\)[.0-9]*s.*/\1/p' '$log' | awk '\$1 >= 2 { ok = 1 } END { exit !ok }'" || return 1
     rm "$box/cut.arm"
-    deliver a && wait_for 60 status_says 'INBOX .*idle' && stop_daemon
+    deliver a && wait_for 60 status_says 'INBOX .*\(idle\|notify\)' && stop_daemon
 }
 
 never_in_clear() {

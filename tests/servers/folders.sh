@@ -86,7 +86,7 @@ EOT
     wait_for 20 status_says 'Later .*missing' || return 1
     imap 'CREATE Later' 'SELECT INBOX' && deliver a || return 1
     wait_for 20 is_flagged INBOX a Handled || return 1
-    wait_for 30 status_says 'Later .*idle' || return 1
+    wait_for 30 status_says 'Later .*\(idle\|notify\)' || return 1
     imap 'SELECT INBOX' 'UID COPY 1 Later' || return 1
     stop_daemon
 }
@@ -102,9 +102,9 @@ EOT
     wait_for 20 is_flagged Work a Handled || return 1
     imap 'DELETE Work' || return 1
     wait_for 40 status_says 'Work .*missing' || return 1
-    expect "INBOX is watched" wait_for 20 status_says 'INBOX .*idle' || return 1
+    expect "INBOX is watched" wait_for 20 status_says 'INBOX .*\(idle\|notify\)' || return 1
     imap 'CREATE Work' || return 1
-    wait_for 40 status_says 'Work .*idle' || return 1
+    wait_for 40 status_says 'Work .*\(idle\|notify\)' || return 1
     imap 'SELECT INBOX' 'UID COPY 2 Work' || return 1
     wait_for 30 is_flagged Work b Handled && stop_daemon
 }

@@ -206,6 +206,62 @@ EOT
     move_rule && start_daemon && queue_is_empty_behind 'UID MOVE 10' && followed
 }
 
+# The server takes NOTIFY and then cannot keep up, or will have none of it; the daemon falls back to IDLE and STATUS.
+two_folders() {
+    config 'watch = { "INBOX", "Done" }, connections = 1, poll = "1s",' <<'EOT'
+rule "all" { folder = "INBOX", when = from:contains "@", actions = { flag "\\Seen" } }
+EOT
+}
+select_done='on <t> SELECT Done
+S: * FLAGS (\\\\Seen)
+S: * OK [PERMANENTFLAGS (\\\\Seen)] no keywords
+S: * 0 EXISTS
+S: * OK [UIDVALIDITY 4] UIDs valid
+S: * OK [UIDNEXT 5] next
+S: <t> OK [READ-WRITE] selected
+end'
+seen() {
+    wait_for 20 logged "$1" && wait_for 20 status_says 'Done .*status' || return 1
+    expect "INBOX by IDLE" status_says 'INBOX .*idle' && begun '> [^ ]* STATUS Done' && followed
+}
+
+notify_overflow() {
+    play NOTIFY <<EOT || return 1
+$select_done
+on <n> NOTIFY SET ...
+S: <n> OK done
+end
+C: <i> IDLE
+S: + idling
+S: * OK [NOTIFICATIONOVERFLOW] too many events
+C: <t> STATUS Done ...
+S: * STATUS Done (UIDNEXT 5 UIDVALIDITY 4)
+S: <t> OK done
+EOT
+    two_folders && daemon && seen 'cannot keep up with NOTIFY'
+}
+
+notify_badevent() { # ANSWER without MailboxName; the rest
+    play NOTIFY <<EOT || return 1
+$select_done
+on <n> NOTIFY SET ...
+S: <n> $1
+end
+on <n> NOTIFY SET ...MailboxName...
+S: <n> NO [BADEVENT (MessageNew MessageExpunge FlagChange)] no names
+end
+C: <t> STATUS Done ...
+S: * STATUS Done (UIDNEXT 5 UIDVALIDITY 4)
+S: <t> OK done
+EOT
+    two_folders && daemon
+}
+notify_without_names() {
+    notify_badevent 'OK then' && wait_for 20 status_says 'Done .*notify' || return 1
+    expect "INBOX too" status_says 'INBOX .*notify' && kill_daemon
+}
+notify_refused() { notify_badevent 'BAD no' && seen 'NOTIFY does not work here'; }
+
 test_case fault_45_move_offered_but_answered_cannot move_cannot
 test_case fault_45_move_offered_but_answered_bad move_bad
 test_case fault_41_no_move_and_copy_refused_leaves_the_source_alone copy_no
@@ -219,4 +275,7 @@ test_case fault_48_copyuid_empty copyuid_empty
 test_case fault_07_move_appears_only_after_login move_after_login_only
 test_case fault_50_a_keyword_the_server_does_not_keep keyword_refused
 test_case fault_13_bye_with_news_unfetched bye_in_the_middle
+test_case fault_30_notify_overflow_falls_back_to_idle_and_status notify_overflow
+test_case fault_31_badevent_leaves_out_the_event notify_without_names
+test_case fault_31_notify_answered_bad_falls_back_to_idle_and_status notify_refused
 finish

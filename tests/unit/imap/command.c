@@ -346,6 +346,20 @@ static void notify_names_what_to_watch(void **state) {
            "FlagChange)) (mailboxes (Work \"a b\") (MessageNew MessageExpunge)) (personal (MailboxName))\r\n");
     EXPECT(imap_command_notify(&w, &(imap_notify){.selected = true}, &command),
            "NOTIFY SET (selected (MessageNew MessageExpunge))\r\n");
+    EXPECT(imap_command_notify(&w, &(imap_notify){.selected = true, .personal = true, .mailboxes = mailboxes, .names = true},
+                               &command),
+           "NOTIFY SET (selected (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge MailboxName))\r\n");
+    EXPECT(imap_command_notify(&w, &(imap_notify){.personal = true}, &command),
+           "NOTIFY SET (personal (MessageNew MessageExpunge))\r\n");
+}
+
+static void list_asks_for_several_names_at_once(void **state) {
+    const char *const names[] = {"Work", "a b", NULL};
+    const imap_list_options options = {.extended = true, .status = IMAP_STATUS_UIDNEXT, .names = names};
+
+    (void)state;
+    EXPECT(imap_command_list(&w, "", "", &options, &command),
+           "LIST \"\" (\"Work\" \"a b\") RETURN (STATUS (UIDNEXT))\r\n");
 }
 
 static void learning_capabilities_changes_how_literals_go_out(void **state) {
@@ -488,7 +502,8 @@ static void refused(error *err, imap_command **command) {
 
 static void fault_49_what_must_be_refused_is(void **state) {
     const char *const break_in[] = {"x\r\nA1 DELETE INBOX", NULL}, *const recent[] = {"\\Recent", NULL},
-                      *const odd[] = {"a]b", NULL}, *const eight[] = {"caf\xc3\xa9", NULL}, *const none[] = {NULL};
+                      *const odd[] = {"a]b", NULL}, *const eight[] = {"caf\xc3\xa9", NULL}, *const none[] = {NULL},
+                      *const wild[] = {"a%b", NULL};
     imap_writer w = fresh();
     imap_command *c = NULL;
     imap_set set = uids("1"), empty = IMAP_SET_INIT;
@@ -517,6 +532,8 @@ static void fault_49_what_must_be_refused_is(void **state) {
     refused(imap_command_uid_fetch(&w, &set, &(imap_fetch_want){.vanished = true}, &c), &c);
     refused(imap_command_uid_fetch_from(&w, 0, &(imap_fetch_want){0}, &c), &c);
     refused(imap_command_notify(&w, &(imap_notify){.status = true}, &c), &c);
+    refused(imap_command_list(&w, "", "", &(imap_list_options){.extended = true, .names = wild}, &c), &c);
+    refused(imap_command_list(&w, "", "", &(imap_list_options){.extended = true, .names = wild + 1}, &c), &c);
     refused(imap_command_enable(&w, none, &c), &c);
     refused(imap_command_status(&w, "a", 0, &c), &c);
     refused(imap_command_create(&w, "a", IMAP_ATTR_NOSELECT, &c), &c);
@@ -542,6 +559,7 @@ int main(void) {
         cmocka_unit_test(appending),
         cmocka_unit_test(literal_minus_holds_for_4096_octets),
         cmocka_unit_test(notify_names_what_to_watch),
+        cmocka_unit_test(list_asks_for_several_names_at_once),
         cmocka_unit_test(learning_capabilities_changes_how_literals_go_out),
         cmocka_unit_test(fault_49_hostile_arguments_make_one_command_or_none),
         cmocka_unit_test(fault_49_what_must_be_refused_is),
