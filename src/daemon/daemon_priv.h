@@ -101,7 +101,7 @@ struct folder *account_folder(const struct account *a, const char *name); /* NUL
 void layout_make(struct account *a);
 /* A connection has been busy in one folder while others wait: the worker takes those. False if there is none. */
 bool layout_relieve(struct watcher *w);
-/* Are there patterns in `watch`, so that a new folder may be to watch? */
+/* Are there patterns in `watch`, or roles that no folder has yet, so that a new folder may be to watch? */
 bool layout_has_patterns(const struct account *a);
 
 /* --- round.c: asking for the STATUS of folders that no connection has selected --------------------------------------------- */
@@ -109,6 +109,7 @@ bool layout_has_patterns(const struct account *a);
 struct round *round_new(struct account *a);
 void round_free(struct round *r);
 void round_plan(struct round *r); /* something changed: when is the next one due? */
+void round_now(struct round *r);  /* the first connection is there: what came meanwhile? */
 void round_stop(struct round *r); /* the first connection is gone */
 /* The folders of the account may have changed: LIST them again, soon. */
 void round_relist(struct round *r);

@@ -39,7 +39,9 @@ static bool is_pattern(const char *name) {
 
 bool layout_has_patterns(const struct account *a) {
     for (size_t i = 0; i < a->config->watch.n; i++) {
-        if (is_pattern(a->config->watch.v[i])) {
+        const char *name = a->config->watch.v[i];
+        if (is_pattern(name) ||
+            (*name == '\\' && mailboxes_known(a->boxes) && !mailboxes_role(a->boxes, imap_special_use_parse(name)))) {
             return true;
         }
     }

@@ -78,6 +78,7 @@ static void give_up(struct watcher *w, uint64_t for_ms) {
     a->no_push_until = loop_now(a->keeper->loop) + for_ms;
     push_free(w);
     layout_make(a);
+    round_now(a->round);
 }
 
 static void answered(void *user, const session_result *result) {
@@ -286,8 +287,5 @@ void push_overflow(struct watcher *w) {
         return;
     }
     log_notice(&w->log, "the server cannot keep up with NOTIFY: IDLE and STATUS for an hour");
-    for (guint i = 0; i < w->account->folders->len; i++) {
-        ((struct folder *)w->account->folders->pdata[i])->dirty = true;
-    }
     give_up(w, OVERFLOW_MS);
 }

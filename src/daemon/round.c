@@ -90,6 +90,15 @@ void round_plan(struct round *r) {
     }
 }
 
+/* NOTIFY begins with a STATUS of all folders. */
+void round_now(struct round *r) {
+    if (push_offered(r->account)) {
+        round_plan(r);
+    } else {
+        loop_timer_start(r->timer, 0);
+    }
+}
+
 void round_stop(struct round *r) {
     loop_timer_stop(r->timer);
     loop_timer_stop(r->relist);

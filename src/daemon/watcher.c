@@ -88,7 +88,7 @@ static void listed(void *user, const error *err) {
         return;
     }
     layout_make(w->account);
-    round_plan(w->account->round);
+    round_now(w->account->round);
 }
 
 static void on_ready(void *user, const session_info *info) {
@@ -122,7 +122,7 @@ static void disconnected(struct watcher *w) {
     push_free(w);
     for (guint i = 0; i < w->folders->len; i++) {
         struct folder *f = w->folders->pdata[i];
-        f->dirty |= !w->on_demand; /* whatever came meanwhile */
+        f->dirty |= !f->seen_once || w->folders->len == 1; /* of the rest a STATUS tells whether anything came meanwhile */
         f->missing &= w->on_demand;
     }
     if (w->index == 0) {
