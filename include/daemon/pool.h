@@ -73,6 +73,7 @@ typedef struct pool_job_events {
     void (*died)(void *user, const pool_death *death); /* this job killed its evaluator: one attempt more */
 } pool_job_events;
 
+unsigned pool_size(const pool *p); /* evaluators it runs when all are there */
 /* False: let what is there drain before more is submitted (which is still taken). */
 bool pool_has_room(const pool *p);
 /*

@@ -15,6 +15,7 @@
 
 #include "action/queue.h"
 #include "daemon/keeper.h"
+#include "daemon/admission.h"
 #include "daemon/pool.h"
 #include "net/backoff.h"
 #include "net/http.h"
@@ -35,6 +36,7 @@ struct keeper {
     const clock_source *clock;
     tls_trust *trust;
     transport_pool *transports;
+    admission *admission;
     random_source random;
     http_client *http;
     state *state;
@@ -127,6 +129,7 @@ struct watcher {
     bool on_demand; /* connects when one of its folders has work, leaves when none has */
     char *id;       /* "support#1", in logs */
     log_ctx log;
+    admission_ticket ticket; /* when it may connect */
     session *session; /* NULL = waiting to connect */
     bool ready;
     uint64_t ready_since;
@@ -333,6 +336,12 @@ void control_free(struct control *c);
 /* Where the socket is: as the config says, else $RUNTIME_DIRECTORY, else the state directory. g_free. */
 char *control_path_of(const wire_config *config);
 void status_describe(struct keeper *k, GString *out, bool json);
+
+/* --- descriptors.c --------------------------------------------------------------------------------------------------------- */
+
+void descriptors_raise(const log_ctx *log); /* as many as the process may have */
+/* The config is new: warn if it needs more, and tell admission how many connections there is room for. */
+void descriptors_plan(struct keeper *k);
 
 /* --- keeper.c --------------------------------------------------------------------------------------------------------------- */
 

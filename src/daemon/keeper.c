@@ -328,6 +328,7 @@ static void on_loaded(void *user, wire_message *config) {
         }
     }
     outbox_configure(k->outbox);
+    descriptors_plan(k);
     apply_accounts(k);
     wire_message_free(old);
     g_autofree char *text = g_strdup_printf("%zu account(s), %zu webhook(s), %zu rule(s)", keeper_config(k)->n_accounts,
@@ -436,14 +437,17 @@ static error *catch_signals(struct keeper *k) {
 
 static error *prepare(struct keeper *k) {
     static const pool_events events = {on_loaded, on_refused, on_room};
-    error *err = loop_new(k->clock, &k->loop);
+    error *err;
 
+    descriptors_raise(&k->log);
+    err = loop_new(k->clock, &k->loop);
     if (err) {
         return err;
     }
     random_init_real(&k->random);
     k->trust = tls_trust_new();
     k->transports = transport_pool_new(k->loop, k->trust);
+    k->admission = admission_new(k->loop, &k->random, &k->log);
     k->tick = loop_timer_new(k->loop, tick, k);
     k->pruned = loop_now(k->loop);
     k->started = loop_now(k->loop);
@@ -477,6 +481,7 @@ static void release(struct keeper *k) {
     loop_async_free(k->state_wake);
     http_client_free(k->http);
     transport_pool_free(k->transports);
+    admission_free(k->admission);
     tls_trust_free(k->trust);
     if (k->signals) {
         g_ptr_array_free(k->signals, TRUE);

@@ -281,6 +281,10 @@ void pool_cancel(pool *p, uint64_t id) {
 
 /* --- the pool ----------------------------------------------------------------------------------------------------- */
 
+unsigned pool_size(const pool *p) {
+    return p->options.size;
+}
+
 static unsigned default_size(void) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 

@@ -33,6 +33,7 @@ void watcher_hang_up(struct watcher *w) {
     push_free(w);
     secret_cancel(g_steal_pointer(&w->secret));
     session_free(g_steal_pointer(&w->session));
+    admission_closed(&w->ticket, ADMISSION_ENDED);
 }
 
 void watcher_free(struct watcher *w) {
@@ -97,6 +98,7 @@ static void on_ready(void *user, const session_info *info) {
 
     w->ready = true;
     w->ready_since = loop_now(a->keeper->loop);
+    admission_reached(&w->ticket);
     a->auth_failures = 0;
     account_set_trouble(a, NULL);
     log_info(&w->log, "connected to %s%s%s (%s)", a->config->host, info->server ? ", " : "",
@@ -160,10 +162,33 @@ static void connect_later(struct watcher *w, const error *err) {
     loop_timer_start(w->retry, wait);
 }
 
+/* What the end of the connection says about the server, for others that want to connect to it. */
+static enum admission_end end_of(const struct watcher *w, const error *err) {
+    session_stats stats = {0};
+
+    if (!err || w->ready) {
+        return ADMISSION_ENDED;
+    }
+    if (err->code == ERROR_AUTH) {
+        return ADMISSION_ANSWERED;
+    }
+    if (err->code == ERROR_BUSY) {
+        return ADMISSION_REFUSED;
+    }
+    session_stats_get(w->session, &stats);
+    if (stats.last_heard) { /* the greeting was there */
+        return ADMISSION_ENDED;
+    }
+    return err->code == ERROR_NETWORK ? ADMISSION_UNREACHED
+           : err->code == ERROR_LIMIT ? ADMISSION_NO_RESOURCES
+                                      : ADMISSION_ENDED;
+}
+
 static void on_closed(void *user, error *lost) {
     struct watcher *w = user;
     struct account *a = w->account;
     struct keeper *k = a->keeper;
+    bool everybody = admission_closed(&w->ticket, end_of(w, lost)); /* not this account's trouble alone */
     bool rest = w->on_demand && w->leaving;
     g_autoptr(error) err = lost;
 
@@ -188,7 +213,10 @@ static void on_closed(void *user, error *lost) {
         k->failures++;
         return;
     }
-    if (!park(w, err)) {
+    if (everybody) {
+        log_info(&w->log, "not connected: %s; again when it is possible", err->text);
+        watcher_connect(w);
+    } else if (!park(w, err)) {
         connect_later(w, err);
         keeper_check_settled(k);
     }
@@ -263,6 +291,21 @@ static void open_session(struct watcher *w) {
     w->session = connect_new(&env, w->account->config, &w->account->idle_memory, &events, w, &w->log);
 }
 
+static void on_turn(void *user) {
+    struct watcher *w = user;
+
+    if (w->account->throttled_until > loop_now(w->account->keeper->loop)) {
+        admission_closed(&w->ticket, ADMISSION_ENDED);
+        watcher_connect(w); /* later */
+        return;
+    }
+    open_session(w);
+    error *err = session_open(w->session);
+    if (err) {
+        on_closed(w, err);
+    }
+}
+
 void watcher_connect(struct watcher *w) {
     struct account *a = w->account;
     uint64_t now = loop_now(a->keeper->loop);
@@ -274,11 +317,9 @@ void watcher_connect(struct watcher *w) {
         loop_timer_start(w->retry, a->throttled_until - now);
         return;
     }
-    open_session(w);
-    error *err = session_open(w->session);
-    if (err) {
-        on_closed(w, err);
-    }
+    const wire_account *c = a->config;
+    unsigned port = c->port ? c->port : c->tls == WIRE_TLS_IMPLICIT ? 993 : 143;
+    admission_ask(a->keeper->admission, &w->ticket, c->host, port, on_turn, w);
 }
 
 static void on_retry(void *user) {
@@ -291,6 +332,8 @@ void watcher_stop(struct watcher *w, bool now) {
     loop_timer_stop(w->poll);
     if (w->session) {
         session_close(w->session, now ? SESSION_CLOSE_NOW : SESSION_CLOSE_LOGOUT);
+    } else {
+        admission_closed(&w->ticket, ADMISSION_ENDED);
     }
 }
 
@@ -307,5 +350,8 @@ const char *watcher_state_text(const struct watcher *w) {
     if (w->account->parked) {
         return "parked";
     }
-    return w->session ? session_state_name(w->session) : w->on_demand ? "resting" : "waiting";
+    if (w->session) {
+        return session_state_name(w->session);
+    }
+    return w->on_demand && w->ticket.state == ADMISSION_IDLE ? "resting" : admission_why(&w->ticket);
 }

@@ -21,6 +21,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -337,6 +338,7 @@ static void accept_all(void) {
     while ((fd = accept4(server.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         struct peer *p;
         struct epoll_event event = {.events = EPOLLIN};
+        int yes = 1;
 
         server.greeting += server.mode != CLOSE;
         count_accept();
@@ -344,6 +346,7 @@ static void accept_all(void) {
             close(fd);
             continue;
         }
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         event.data.ptr = p = calloc(1, sizeof *p);
         if (!p || !(p->ssl = SSL_new(server.tls)) || !SSL_set_fd(p->ssl, fd) ||
             epoll_ctl(server.epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
