@@ -65,7 +65,8 @@ typedef struct transport_events {
     /* err is the callee's; NULL: the server closed in order. ERROR_NETWORK: look-up, connect, reset, timeout, early
      * EOF. ERROR_TLS: certificate ("certificate expired on ...", "host name ... does not match ...", "unknown issuer
      * ..."), handshake, STARTTLS missing or refused, "preauth without TLS". ERROR_BUSY: greeted with BYE; the text
-     * holds the server's words. ERROR_PROTOCOL: not an IMAP greeting. ERROR_CONFIG: a CA file that cannot be used. */
+     * holds the server's words. ERROR_PROTOCOL: not an IMAP greeting. ERROR_CONFIG: a CA file that cannot be used.
+     * ERROR_LIMIT: the process has no descriptor left. */
     void (*closed)(void *user, error *err);
 } transport_events;
 

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define BASE 96               /* loop, journal, log, control socket and its clients, files that are read for a moment */
+#define BASE 64               /* loop, journal, log, control socket and its clients, files that are read for a moment */
 #define AN_EVALUATOR 6        /* its socket and board, twice while the config is read again */
-#define LOOKUPS ADMISSION_ALL /* name look-ups and secret programs of connections under way, beside their sockets */
+#define LOOKUPS ADMISSION_ALL /* name look-ups and secret programs of connections under way, at most */
 #define OVERHEAD(n) ((n) / 32 + 2) /* libcurl's own, a few for each group of connections */
 
 void descriptors_raise(const log_ctx *log) {
@@ -44,13 +44,14 @@ void descriptors_plan(struct keeper *k) {
     for (size_t i = 0; i < c->n_webhooks; i++) {
         webhooks += MAX(c->webhooks[i].concurrency, 1);
     }
-    fixed = BASE + AN_EVALUATOR * (uint64_t)pool_size(k->pool) + webhooks + MIN(connections, LOOKUPS);
-    needed = fixed + connections + OVERHEAD(connections);
+    fixed = BASE + AN_EVALUATOR * (uint64_t)pool_size(k->pool) + webhooks;
+    needed = fixed + MIN(connections, LOOKUPS) + connections + OVERHEAD(connections);
     allowed = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : UINT32_MAX;
     if (needed <= allowed) {
         admission_set_room(k->admission, UINT_MAX);
         return;
     }
+    fixed += MIN(LOOKUPS, allowed / 8);
     room = allowed > fixed + OVERHEAD(allowed) ? allowed - fixed - OVERHEAD(allowed) : 1;
     log_warn(&k->log,
              "too few descriptors: %" G_GUINT64_FORMAT " are allowed, this config needs %" G_GUINT64_FORMAT " for %"

@@ -120,13 +120,41 @@ static void account_text(struct keeper *k, const struct account *a, GString *out
     }
 }
 
+/* What waits although nothing is wrong with its account. */
+static void connections_text(const admission_stats *s, GString *out) {
+    if (!s->waiting) {
+        return;
+    }
+    g_string_append_printf(out, "connections: %u open, %u being opened, %u waiting", s->open, s->under_way, s->waiting);
+    if (s->room != UINT_MAX) {
+        g_string_append_printf(out, "; descriptors allow %u at a time (LimitNOFILE)", s->room);
+    }
+    if (s->down) {
+        g_string_append_printf(out, "; %u server(s) cannot be reached", s->down);
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void connections_json(const admission_stats *s, GString *out) {
+    g_string_append_printf(out, "\"connections\":{\"open\":%u,\"under_way\":%u,\"waiting\":%u,\"servers_down\":%u,\"room\":",
+                           s->open, s->under_way, s->waiting, s->down);
+    if (s->room == UINT_MAX) {
+        g_string_append(out, "null},");
+    } else {
+        g_string_append_printf(out, "%u},", s->room);
+    }
+}
+
 void status_describe(struct keeper *k, GString *out, bool json) {
     pool_stats stats = pool_get_stats(k->pool);
+    admission_stats connections = admission_get_stats(k->admission);
 
     if (json) {
         g_string_append(out, "{\"version\":\"" MAILRULED_VERSION "\",");
         json_string(out, "config", keeper_config(k)->path);
-        g_string_append_printf(out, ",\"evaluators\":{\"ready\":%u,\"deaths\":%" G_GUINT64_FORMAT ",\"queued\":%zu},\"accounts\":[",
+        g_string_append_c(out, ',');
+        connections_json(&connections, out);
+        g_string_append_printf(out, "\"evaluators\":{\"ready\":%u,\"deaths\":%" G_GUINT64_FORMAT ",\"queued\":%zu},\"accounts\":[",
                                stats.ready, stats.deaths, stats.queued);
     } else {
         g_autofree char *up = text_format_duration(loop_now(k->loop) - k->started);
@@ -136,6 +164,7 @@ void status_describe(struct keeper *k, GString *out, bool json) {
             g_string_append_printf(out, " (%" G_GUINT64_FORMAT " replaced)", stats.deaths);
         }
         g_string_append_c(out, '\n');
+        connections_text(&connections, out);
     }
     for (guint i = 0; i < k->accounts->len; i++) {
         if (json) {

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +135,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
     } else if (!setup->violation && (errno == EMFILE || errno == ENFILE)) {
-        setup->violation = error_new(ERROR_NETWORK, "socket: %s", strerror(errno));
+        setup->violation = error_new(ERROR_LIMIT, "socket: %s", strerror(errno));
     }
     return fd;
 }
@@ -320,6 +321,16 @@ error *transport_setup_deadline(transport *t) {
 
 /* --- result ----------------------------------------------------------------------------------------------------- */
 
+/* libcurl does not tell: its look-up threads need descriptors too, and fail in other words. */
+static bool out_of_descriptors(void) {
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd < 0 && (errno == EMFILE || errno == ENFILE);
+}
+
 static error *failure(transport *t, CURLcode code) {
     transport_setup *setup = t->setup;
     const char *text = setup->errbuf[0] ? setup->errbuf : curl_easy_strerror(code);
@@ -339,6 +350,9 @@ static error *failure(transport *t, CURLcode code) {
     }
     if (tls_is_failure(code)) {
         return tls_failure(&setup->verdict, setup->options.host, text);
+    }
+    if (setup->phase == PHASE_CONNECT && out_of_descriptors()) {
+        return error_new(ERROR_LIMIT, "%s: %s", text, g_strerror(EMFILE));
     }
     if (code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_FTP_WEIRD_SERVER_REPLY) {
         return error_new(ERROR_PROTOCOL, "%s%s%s", text, setup->last_tagged ? ": " : "",

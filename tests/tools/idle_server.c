@@ -168,6 +168,20 @@ static void say_fetch(struct peer *p, const char *rest) {
     say(p, out);
 }
 
+/* rest: "UID 7:*" */
+static void say_found(struct peer *p, const char *rest) {
+    const struct user *u = user_of(p);
+    const char *uids = strstr(rest, "UID ");
+    char out[64];
+
+    if (u->uid && (!uids || u->uid >= strtoul(uids + 4, NULL, 10))) {
+        snprintf(out, sizeof out, "* SEARCH %u\r\n", u->uid);
+        say(p, out);
+    } else {
+        say(p, "* SEARCH\r\n");
+    }
+}
+
 static void say_moved(struct peer *p) {
     struct user *u = user_of(p);
     char out[128];
@@ -188,7 +202,7 @@ static void answer_uid(struct peer *p, char *rest) {
     } else if (word && strcasecmp(word, "MOVE") == 0) {
         say_moved(p);
     } else if (word && strcasecmp(word, "SEARCH") == 0) {
-        say(p, "* SEARCH\r\n");
+        say_found(p, rest);
     }
 }
 
