@@ -78,7 +78,9 @@ static void forget_unused(admission_server *s) {
 }
 
 static void plan_probe(admission_server *s) {
-    loop_timer_start(s->probe, MIN(backoff_next(&s->backoff, BACKOFF_NETWORK, 0), (uint64_t)ADMISSION_PROBE_MS));
+    uint64_t wait = backoff_next(&s->backoff, BACKOFF_NETWORK, 0);
+
+    loop_timer_start(s->probe, MIN(wait, ADMISSION_PROBE_MS));
 }
 
 static void on_probe(void *user) {
