@@ -149,15 +149,25 @@ static void say_selected(struct peer *p) {
     say(p, out);
 }
 
+/* Is the message in "7:*" or "7:9" or "7"? */
+static int within(const struct user *u, const char *uids) {
+    char *end;
+    unsigned long low = strtoul(uids, &end, 10), high = low;
+
+    if (*end == ':') {
+        high = end[1] == '*' ? UINT32_MAX : strtoul(end + 1, NULL, 10);
+    }
+    return u->uid && u->uid >= low && u->uid <= high;
+}
+
 /* rest: "7:* (UID FLAGS ... BODY.PEEK[HEADER.FIELDS (...)])" */
 static void say_fetch(struct peer *p, const char *rest) {
     const struct user *u = user_of(p);
     const char *section = strstr(rest, "BODY.PEEK["), *end = section ? strchr(section, ']') : NULL;
-    unsigned low = (unsigned)strtoul(rest, NULL, 10);
     char header[256], out[1024];
     int n;
 
-    if (!u->uid || u->uid < low || !section || !end) {
+    if (!within(u, rest) || !section || !end) {
         return;
     }
     section += strlen("BODY.PEEK");
@@ -174,7 +184,7 @@ static void say_found(struct peer *p, const char *rest) {
     const char *uids = strstr(rest, "UID ");
     char out[64];
 
-    if (u->uid && (!uids || u->uid >= strtoul(uids + 4, NULL, 10))) {
+    if (uids ? within(u, uids + 4) : u->uid != 0) {
         snprintf(out, sizeof out, "* SEARCH %u\r\n", u->uid);
         say(p, out);
     } else {

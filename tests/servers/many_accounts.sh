@@ -1,0 +1,247 @@
+#!/bin/sh
+# Many accounts, each with an idle TLS connection, on a scripted server: what one of them gets is acted on at once, a server that
+# comes back gets them back without a storm, and whoever is in trouble holds up nobody else.
+#
+#     ACCOUNTS=10000 tests/servers/many_accounts.sh      (500 by default; MAILRULED, TOOLS and TESTS as in tests/run-scripts.sh)
+. "$(dirname "$0")/_lib.sh"
+accounts=${ACCOUNTS:-500}
+last=$((accounts - 1))
+ulimit -n "$(ulimit -H -n)"
+sanitized() { grep -q __asan_init "$MAILRULED"; }
+
+# A chain of three, as servers on the Internet have.
+certificates() {
+    (
+        cd "$dir" || exit 1
+        for one in ca inter leaf; do
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$one" -keyout $one.key -out $one.csr
+        done
+        printf 'basicConstraints=critical,CA:TRUE\n' >ca.ext
+        printf 'subjectAltName=IP:127.0.0.1\n' >leaf.ext
+        openssl x509 -req -in ca.csr -signkey ca.key -days 2 -extfile ca.ext -out ca.pem
+        openssl x509 -req -in inter.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ca.ext -out inter.pem
+        openssl x509 -req -in leaf.csr -CA inter.pem -CAkey inter.key -CAcreateserial -days 2 -extfile leaf.ext -out leaf.pem
+        cat leaf.pem inter.pem >chain.pem
+    ) >"$dir/openssl.out" 2>&1 || { cat "$dir/openssl.out"; exit 1; }
+}
+
+# serve NAME [options of idle_server]: sets $server, and $port on the first call for that name; later ones take it again.
+serve() {
+    name=$1
+    shift
+    port=$(cat "$box/$name" 2>/dev/null || echo 0)
+    rm -f "$box/$name"
+    "$TOOLS/idle_server" -p "$box/$name" -l "$port" "$@" "$dir/chain.pem" "$dir/leaf.key" 2>>"$box/server.err" &
+    server=$!
+    remember "$server"
+    wait_for 10 test -s "$box/$name" || return 1
+    port=$(cat "$box/$name")
+}
+ask() { # NAME COMMAND...
+    name=$1
+    shift
+    "$TOOLS/idle_server" -a "$box/$name" "$@"
+}
+field() { shift "$1"; echo "$1"; } # N WORD...
+
+# accounts_at NAME COUNT [MORE]: users 0 to COUNT - 1 of that server, at $port
+accounts_at() {
+    i=0
+    while [ "$i" -lt "$2" ]; do
+        echo "account \"$1$i\" { host = \"127.0.0.1\", port = $port, tls_ca = \"$dir/ca.pem\", user = \"user$i\"," \
+            "password = secret.file \"password\", watch = { \"INBOX\" }, ${3:-} }"
+        i=$((i + 1))
+    done >>"$box/config.lua"
+}
+a_rule() { echo 'rule "move" { when = from:domain "example.net", actions = { move "Target" } }' >>"$box/config.lua"; }
+run_daemon() { # without debug: ten thousand connections say a lot
+    "$MAILRULED" run 2>>"$log" &
+    daemon=$!
+    remember "$daemon"
+}
+
+all_idle() { [ "$(ask "$1" count)" = "$2 $2" ]; } # NAME COUNT
+at_least_idle() { [ "$(field 2 $(ask "$1" count))" -ge "$2" ]; }
+acted() { [ "$(field 1 $(ask "$1" acted))" -eq "$2" ]; } # NAME COUNT
+# The server's word for what became of the messages just delivered.
+acted_in_two_rounds() { # NAME USER...
+    name=$1
+    shift
+    ask "$name" deliver "$@"
+    expect "messages of $* acted on" wait_for 20 acted "$name" $# || return 1
+    expect "two rounds: $(ask "$name" acted)" test "$(field 5 $(ask "$name" acted))" -eq 2
+}
+milliseconds() { echo $(($(date +%s%N) / 1000000)); }
+memory() { awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status"; }
+ticks() { awk '{ print $14 + $15 }' "/proc/$daemon/stat"; }
+
+weight_of_one() {
+    serve one || return 1
+    accounts_at one 1
+    a_rule
+    run_daemon
+    expect "one account idles" wait_for 20 all_idle one 1 || return 1
+    one=$(memory)
+    stop_daemon
+    kill "$server"
+    rm -r "$box/config.lua" "$STATE_DIRECTORY"
+}
+
+idle_and_acted_on() {
+    weight_of_one || return 1
+    serve main || return 1
+    accounts_at main "$accounts"
+    a_rule
+    run_daemon
+    expect "all idle: $(ask main count)" wait_for 120 all_idle main "$accounts" || return 1
+    set -- $(ask main storm)
+    expect "at most 64 connects at once: $3" test "$3" -le 64 || return 1
+    echo "all idle after $4 ms, at most $2 connects a second, $3 at once"
+    weight=$((($(memory) - one) * 1024 / last))
+    echo "memory of a connection and its account: $weight bytes"
+    sanitized || expect "at most 64 KB a connection: $weight" test "$weight" -le 65536 || return 1
+    before=$(ticks)
+    quiet=$([ "$accounts" -ge 10000 ] && echo 60 || echo 5)
+    sleep "$quiet"
+    used=$((($(ticks) - before) * 1000 / $(getconf CLK_TCK)))
+    echo "CPU in $quiet idle seconds: $used ms"
+    expect "less than 1 % of a core: $used ms" test "$used" -le $((quiet * 10)) || return 1
+    for user in 0 $((accounts / 2)) "$last"; do
+        acted_in_two_rounds main "$user" || return 1
+        echo "user $user: $(field 4 $(ask main acted)) ms"
+    done
+    acted_in_two_rounds main $(seq 0 50 "$last") || return 1
+    echo "every 50th at once: $(ask main acted)"
+    status_is_quick && reload_is_quick && stop_daemon
+}
+
+status_is_quick() {
+    began=$(milliseconds)
+    expect "status" status_says "main$last" || return 1
+    took=$(($(milliseconds) - began))
+    echo "status: $took ms"
+    expect "status within 3 s: $took ms" test "$took" -lt 3000
+}
+reload_is_quick() {
+    began=$(milliseconds)
+    expect "reload" "$MAILRULED" reload || return 1
+    echo "reload: $(($(milliseconds) - began)) ms"
+    expect "all idle" wait_for 60 all_idle main "$accounts" || return 1
+    expect "the connections are kept" test "$(field 1 $(ask main storm))" -eq 0 || return 1
+    acted_in_two_rounds main 1
+}
+
+# While the accounts of one server are driven off and come back, one at another server goes on. Sets $worst (ms).
+act_meanwhile() { # UNTIL...
+    worst=0 rounds=0
+    until "$@"; do
+        ask other deliver 0
+        wait_for 20 acted other 1 || return 1
+        took=$(field 4 $(ask other acted))
+        took=${took%.*}
+        worst=$((took > worst ? took : worst))
+        rounds=$((rounds + 1))
+        [ "$rounds" -lt 100000 ] && [ "$(milliseconds)" -lt "$give_up" ] || return 1
+    done
+}
+come_back() {
+    serve other || return 1
+    other_port=$port
+    accounts_at other 1
+    serve main || return 1
+    main=$server
+    accounts_at main "$accounts"
+    a_rule
+    give_up=$(($(milliseconds) + 120000))
+    run_daemon
+    wait_for 60 all_idle other 1 || return 1
+    expect "all idle within two minutes of the start" act_meanwhile all_idle main "$accounts" || return 1
+    echo "start: the other server's account waited $worst ms at most in $rounds deliveries"
+    expect "never long: $worst ms" test "$worst" -lt 2000 || return 1
+    kill -KILL "$main"
+    wait "$main" 2>/dev/null
+    wait_for 30 logged "port $port cannot be reached" || return 1
+    serve main -u 10 || return 1
+    expect "nobody's place was taken" test "$port" != "$other_port" || return 1
+    began=$(milliseconds) give_up=$(($(milliseconds) + 120000))
+    expect "all back within two minutes" act_meanwhile all_idle main "$accounts" || return 1
+    set -- $(ask main storm)
+    echo "all back after $(($(milliseconds) - began)) ms, at most $2 connects a second, $3 at once;" \
+        "the other server's account waited $worst ms at most in $rounds deliveries"
+    expect "at most 64 connects at once: $3" test "$3" -le 64 || return 1
+    expect "each once: $1 connects" test "$1" -le $((accounts + 64)) || return 1
+    expect "never long: $worst ms" test "$worst" -lt 2000 || return 1
+    ask main deliver $(seq 0 50 "$last")
+    expect "what came is acted on" wait_for 30 acted main "$(seq 0 50 "$last" | wc -l)" || return 1
+    stop_daemon
+}
+
+# Servers that hang, that hang up, or that are not there, before those that work in the config.
+others_are_not_held_up() {
+    serve hangs -m hang && accounts_at hangs 100
+    serve closes -m close && accounts_at closes 100
+    serve gone && accounts_at gone 100
+    kill "$server"
+    serve good && accounts_at good 100
+    a_rule
+    run_daemon
+    expect "those of the good server idle" wait_for 10 all_idle good 100 || return 1
+    expect "the hanging one got few: $(ask hangs count)" test "$(field 1 $(ask hangs count))" -le 8 || return 1
+    expect "the others are named" wait_for 30 status_says 'server(s) cannot be reached' || return 1
+    acted_in_two_rounds good 0 && stop_daemon
+}
+
+few_descriptors() {
+    serve main || return 1
+    accounts_at main 200
+    a_rule
+    (
+        ulimit -n 150
+        exec "$MAILRULED" run 2>>"$log"
+    ) &
+    daemon=$!
+    remember "$daemon"
+    expect "a warning that says what to set" wait_for 20 logged 'too few descriptors: 150 are allowed, .*LimitNOFILE=[0-9]' || return 1
+    room=$(sed -n 's/.*; \([0-9]*\) connection(s) will be open at a time.*/\1/p' "$log")
+    expect "room for some: $room" test "$room" -ge 30 -a "$room" -lt 150 || return 1
+    expect "$room idle, not $(ask main count)" wait_for 30 all_idle main "$room" || return 1
+    expect "status tells" status_says "$((200 - room)) waiting; descriptors allow $room at a time" || return 1
+    expect "those that wait are told why" status_says 'waiting for a descriptor' || return 1
+    acted_in_two_rounds main 0 $((room - 1)) || return 1
+    # Who waits is next when another one leaves.
+    expect "pause" "$MAILRULED" pause main0 || return 1
+    expect "the next account has its place" wait_for 20 logged "account=main$room .*msg=watching" || return 1
+    acted_in_two_rounds main "$room" && stop_daemon
+}
+
+descriptors_run_out() {
+    serve main || return 1
+    accounts_at main 200
+    a_rule
+    run_daemon
+    wait_for 30 all_idle main 200 || return 1
+    kill -KILL "$server"
+    wait "$server" 2>/dev/null
+    prlimit --pid "$daemon" --nofile=120: || return 1
+    serve main -u 10 || return 1
+    expect "it says that descriptors have run out" wait_for 40 logged 'out of descriptors with' || return 1
+    expect "many are there: $(ask main count)" wait_for 40 at_least_idle main 60 || return 1
+    expect "it answers" wait_for 10 status_says 'waiting for a descriptor' || return 1
+    before=$(ticks)
+    sleep 2
+    expect "it does not spin: $(($(ticks) - before)) ticks" test "$(($(ticks) - before))" -le "$(getconf CLK_TCK)" || return 1
+    prlimit --pid "$daemon" --nofile="$(ulimit -H -n):" || return 1
+    expect "all are there once there are enough" wait_for 60 all_idle main 200 || return 1
+    ask main deliver 199
+    expect "and do their work" wait_for 20 acted main 1 && stop_daemon
+}
+
+certificates
+# With figures, which a failed case shows anyway.
+figures() { "$@" && { [ "$accounts" -lt 10000 ] || sed 's/^/  /' "$box/said"; }; }
+test_case fault_71_one_message_among_many_idle_accounts_is_acted_on idle_and_acted_on
+test_case fault_71_all_come_back_to_a_server_that_was_restarted come_back
+test_case fault_71_servers_in_trouble_do_not_hold_up_others others_are_not_held_up
+test_case fault_71_too_few_descriptors_for_the_config few_descriptors
+test_case fault_71_descriptors_run_out_while_it_runs descriptors_run_out
+finish
