@@ -7,6 +7,12 @@
 accounts=${ACCOUNTS:-500}
 last=$((accounts - 1))
 ulimit -n "$(ulimit -H -n)"
+# Figures are shown of a failed case, and with thousands of accounts of all.
+exec 3>&1
+figure() {
+    echo "$*"
+    [ "$accounts" -lt 5000 ] || echo "    $*" >&3
+}
 sanitized() { grep -q __asan_init "$MAILRULED"; }
 
 # A chain of three, as servers on the Internet have.
@@ -96,22 +102,22 @@ idle_and_acted_on() {
     expect "all idle: $(ask main count)" wait_for 120 all_idle main "$accounts" || return 1
     set -- $(ask main storm)
     expect "at most 64 connects at once: $3" test "$3" -le 64 || return 1
-    echo "all idle after $4 ms, at most $2 connects a second, $3 at once"
+    figure "all idle after $4 ms, at most $2 connects a second, $3 at once"
     weight=$((($(memory) - one) * 1024 / last))
-    echo "memory of a connection and its account: $weight bytes"
+    figure "memory of a connection and its account: $weight bytes"
     sanitized || expect "at most 64 KB a connection: $weight" test "$weight" -le 65536 || return 1
     before=$(ticks)
     quiet=$([ "$accounts" -ge 10000 ] && echo 60 || echo 5)
     sleep "$quiet"
     used=$((($(ticks) - before) * 1000 / $(getconf CLK_TCK)))
-    echo "CPU in $quiet idle seconds: $used ms"
+    figure "CPU in $quiet idle seconds: $used ms"
     expect "less than 1 % of a core: $used ms" test "$used" -le $((quiet * 10)) || return 1
     for user in 0 $((accounts / 2)) "$last"; do
         acted_in_two_rounds main "$user" || return 1
-        echo "user $user: $(field 4 $(ask main acted)) ms"
+        figure "user $user: $(field 4 $(ask main acted)) ms"
     done
     acted_in_two_rounds main $(seq 0 50 "$last") || return 1
-    echo "every 50th at once: $(ask main acted)"
+    figure "every 50th at once: $(ask main acted)"
     status_is_quick && reload_is_quick && stop_daemon
 }
 
@@ -119,13 +125,13 @@ status_is_quick() {
     began=$(milliseconds)
     expect "status" status_says "main$last" || return 1
     took=$(($(milliseconds) - began))
-    echo "status: $took ms"
+    figure "status: $took ms"
     expect "status within 3 s: $took ms" test "$took" -lt 3000
 }
 reload_is_quick() {
     began=$(milliseconds)
     expect "reload" "$MAILRULED" reload || return 1
-    echo "reload: $(($(milliseconds) - began)) ms"
+    figure "reload: $(($(milliseconds) - began)) ms"
     expect "all idle" wait_for 60 all_idle main "$accounts" || return 1
     expect "the connections are kept" test "$(field 1 $(ask main storm))" -eq 0 || return 1
     acted_in_two_rounds main 1
@@ -156,7 +162,7 @@ come_back() {
     run_daemon
     wait_for 60 all_idle other 1 || return 1
     expect "all idle within two minutes of the start" act_meanwhile all_idle main "$accounts" || return 1
-    echo "start: the other server's account waited $worst ms at most in $rounds deliveries"
+    figure "start: the other server's account waited $worst ms at most in $rounds deliveries"
     expect "never long: $worst ms" test "$worst" -lt 2000 || return 1
     kill -KILL "$main"
     wait "$main" 2>/dev/null
@@ -166,7 +172,7 @@ come_back() {
     began=$(milliseconds) give_up=$(($(milliseconds) + 120000))
     expect "all back within two minutes" act_meanwhile all_idle main "$accounts" || return 1
     set -- $(ask main storm)
-    echo "all back after $(($(milliseconds) - began)) ms, at most $2 connects a second, $3 at once;" \
+    figure "all back after $(($(milliseconds) - began)) ms, at most $2 connects a second, $3 at once;" \
         "the other server's account waited $worst ms at most in $rounds deliveries"
     expect "at most 64 connects at once: $3" test "$3" -le 64 || return 1
     expect "each once: $1 connects" test "$1" -le $((accounts + 64)) || return 1
@@ -237,8 +243,6 @@ descriptors_run_out() {
 }
 
 certificates
-# With figures, which a failed case shows anyway.
-figures() { "$@" && { [ "$accounts" -lt 10000 ] || sed 's/^/  /' "$box/said"; }; }
 test_case fault_71_one_message_among_many_idle_accounts_is_acted_on idle_and_acted_on
 test_case fault_71_all_come_back_to_a_server_that_was_restarted come_back
 test_case fault_71_servers_in_trouble_do_not_hold_up_others others_are_not_held_up
