@@ -262,26 +262,31 @@ static error *open_state(struct keeper *k) {
 static void apply_accounts(struct keeper *k) {
     const wire_config *c = keeper_config(k);
     GPtrArray *old = k->accounts;
+    GHashTable *by_name = g_hash_table_new(g_str_hash, g_str_equal); /* those of old that were not taken over yet */
+    GHashTableIter iter;
+    gpointer gone;
 
     k->accounts = g_ptr_array_new();
+    for (guint j = 0; j < old->len; j++) {
+        struct account *a = old->pdata[j];
+        g_hash_table_insert(by_name, a->name, a);
+    }
     for (size_t i = 0; i < c->n_accounts; i++) {
-        struct account *kept = NULL;
-        for (guint j = 0; j < old->len && !kept; j++) {
-            struct account *a = old->pdata[j];
-            if (strcmp(a->name, c->accounts[i].name) == 0 && account_same(a->config, &c->accounts[i])) {
-                kept = a;
-                g_ptr_array_remove_index(old, j);
-            }
-        }
+        struct account *kept = g_hash_table_lookup(by_name, c->accounts[i].name);
+        kept = kept && account_same(kept->config, &c->accounts[i]) ? kept : NULL;
         if (kept) {
+            g_hash_table_remove(by_name, kept->name);
             kept->config = &c->accounts[i];
             account_reconfigured(kept);
         }
         g_ptr_array_add(k->accounts, kept ? kept : account_new(k, &c->accounts[i]));
     }
-    for (guint j = 0; j < old->len; j++) {
-        account_free(old->pdata[j]);
+    g_hash_table_iter_init(&iter, by_name);
+    while (g_hash_table_iter_next(&iter, NULL, &gone)) {
+        g_hash_table_iter_remove(&iter); /* its key is a part of it */
+        account_free(gone);
     }
+    g_hash_table_destroy(by_name);
     g_ptr_array_free(old, TRUE);
     for (guint i = 0; i < k->accounts->len; i++) {
         account_start(k->accounts->pdata[i]);

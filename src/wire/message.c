@@ -3,7 +3,8 @@
 #include <stdalign.h>
 #include <string.h>
 
-#define CHUNK_SIZE 2000
+#define CHUNK_SIZE 2000  /* at most, and at first: a small message that is kept should weigh little */
+#define FIRST_CHUNK 240
 
 struct chunk {
     struct chunk *next;
@@ -14,6 +15,7 @@ struct chunk {
 struct wire_arena {
     struct chunk *chunks; /* the first one is being filled */
     size_t used;
+    size_t next_size; /* of the chunk after those; 0 = FIRST_CHUNK */
     uint8_t *frame;
     char **grown; /* the list that wire_strings_add() grew last, and its capacity */
     size_t grown_size;
@@ -55,10 +57,12 @@ void wire_arena_keep(wire_message *message, uint8_t *frame) {
 /* A large block stands behind the chunk being filled, so that the rest of that one is not lost. */
 static struct chunk *add_chunk(struct wire_arena *arena, size_t size) {
     bool large = size > CHUNK_SIZE / 4;
-    size_t room = large ? size : CHUNK_SIZE;
+    size_t next_size = arena->next_size ? arena->next_size : FIRST_CHUNK;
+    size_t room = large ? size : MAX(size, next_size);
     struct chunk *c = g_malloc0(sizeof *c + room);
     struct chunk **link = large && arena->chunks ? &arena->chunks->next : &arena->chunks;
 
+    arena->next_size = large ? next_size : MIN(2 * next_size, CHUNK_SIZE);
     c->size = room;
     c->next = *link;
     *link = c;

@@ -1,72 +1,83 @@
 #!/bin/sh
-# What idle connections weigh: the keeper's memory a connection and its CPU while 1,000 TLS connections (an account each) idle.
+# What idle accounts cost: the keeper's memory and CPU while 10,000 TLS connections (an account each) idle, how soon one of them
+# is acted on, and how they come back when their server was killed. BENCH_CONNECTIONS for another number.
 . "$(dirname "$0")/_lib.sh"
-connections=${BENCH_CONNECTIONS:-1000}
-ulimit -n "$(ulimit -H -n)"
+. "$TESTS/servers/_many.sh"
+connections=${BENCH_CONNECTIONS:-10000}
+last=$((connections - 1))
 
-idle_server() {
-    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
-        -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
-    "$TOOLS/idle_server" -p "$dir/port" "$dir/cert.pem" "$dir/key.pem" &
-    server=$!
-    wait_for 10 test -s "$dir/port"
-    tls_port=$(cat "$dir/port")
-}
-
-accounts() { # COUNT
-    i=0
-    while [ "$i" -lt "$1" ]; do
-        cat <<CONFIG
-account "a$i" {
-  host = "127.0.0.1", port = $tls_port, tls_ca = "$dir/cert.pem", user = "user$i", password = secret.file "password",
-  watch = { "INBOX" },
-}
-CONFIG
-        i=$((i + 1))
-    done
-    echo 'rule "move" { when = from:domain "example.net", actions = { move "Target" } }'
-}
-
-all_idle() { # COUNT
-    kill -USR1 "$server"
-    sleep 0.1
-    [ "$(cat "$dir/port.count")" = "$1 $1" ]
-}
-
-rss() { awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status"; }
-ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
-
-watch() { # COUNT: a daemon with that many connections; sets $weight (KB)
+watch() { # COUNT: a daemon with that many connections; sets $weight (KB) and $took (ms)
     fresh
-    accounts "$1" >"$box/config.lua"
-    "$MAILRULED" run 2>>"$log" &
-    daemon=$!
-    remember "$daemon"
-    wait_for 240 all_idle "$1" || return 1
+    serve main || return 1
+    accounts_at main "$1"
+    a_rule
+    began=$(milliseconds)
+    run_daemon
+    wait_for 300 all_idle main "$1" || return 1
+    took=$(($(milliseconds) - began))
     sleep 2
-    weight=$(rss)
+    weight=$(memory)
+}
+
+react() { # USER...: sets $median, $worst and $reads
+    ask main deliver "$@"
+    wait_for 60 acted main $# || return 1
+    set -- $(ask main acted)
+    median=$3 worst=$4 reads=$5
+}
+
+# The median of nine messages to one account.
+react_one() { # USER
+    for _ in 1 2 3 4 5 6 7 8 9; do
+        react "$1" || return 1
+        echo "$worst"
+    done >"$box/reactions"
+    median=$(median <"$box/reactions")
+}
+
+restart() {
+    kill -KILL "$server"
+    wait "$server" 2>/dev/null
+    sleep 5
+    serve main -u 100 || return 1
+    began=$(milliseconds)
+    wait_for 300 all_idle main "$connections" || return 1
+    took=$(($(milliseconds) - began))
+    set -- $(ask main storm)
+    row "server killed, 5 s later there again: until all idle" "<= 120 s" "$(calc "$took / 1000") s"
+    row "connects then, at most: a second; at once" "" "$2; $3"
 }
 
 measure() {
-    watch 1 || return 1
-    one=$weight
-    stop_daemon || return 1
-    began=$(date +%s%N)
+    watch 1 && react_one 0 || return 1
+    base=$weight alone=$median
+    stop_daemon && end "$server" || return 1
     watch "$connections" || return 1
-    took=$((($(date +%s%N) - began) / 1000000 - 2000))
-    all=$weight
-    before=$(ticks "$daemon")
-    sleep 10
-    used=$(($(ticks "$daemon") - before))
-    row "$connections idle TLS connections: memory of the keeper" "" "$((all / 1024)) MB (one connection: $((one / 1024)) MB)"
-    row "memory a connection and account" "<= 80 KB" "$(calc "($all - $one) / ($connections - 1)") KB"
-    row "CPU in 10 idle seconds" "" "$(calc "$used * 1000 / $(getconf CLK_TCK)" %d) ms"
-    row "until all of them idled, from the start" "" "$(calc "$took / 1000") s"
-    stop_daemon
+    row "$connections idle TLS connections: memory of the keeper" "" "$((weight / 1024)) MB (one connection: $((base / 1024)) MB)"
+    row "memory a connection and account" "<= 64 KB" "$(calc "($weight - $base) / ($connections - 1)") KB"
+    row "descriptors" "" "$(find "/proc/$daemon/fd" -mindepth 1 | wc -l)"
+    row "until all of them idled, from the start" "<= 120 s" "$(calc "$took / 1000") s"
+    set -- $(ask main storm)
+    row "connects then, at most: a second; at once" "" "$2; $3"
+    before=$(ticks)
+    sleep 60
+    used=$((($(ticks) - before) * 1000 / $(getconf CLK_TCK)))
+    row "CPU in 60 idle seconds" "<= 600 ms" "$used ms"
+    react_one $((connections / 2)) || return 1
+    row "EXISTS to MOVE, one account among $connections; alone (median of 9)" "" "$median ms; $alone ms"
+    react $(seq 0 50 "$last") || return 1
+    row "the same, $((connections / 50)) at once: median; worst; reads" "reads 2" "$median ms; $worst ms; $reads"
+    began=$(milliseconds)
+    "$MAILRULED" status >"$box/status.out" || return 1
+    row "status" "" "$(($(milliseconds) - began)) ms"
+    began=$(milliseconds)
+    "$MAILRULED" reload >"$box/reload.out" || return 1
+    row "reload" "" "$(($(milliseconds) - began)) ms"
+    wait_for 60 all_idle main "$connections" && ask main storm >/dev/null || return 1
+    restart && stop_daemon
 }
 
-idle_server
-measure >"$dir/said" 2>&1 || { row idle "" FAILED; tail -n 5 "$log" | cut -c 1-200; cat "$dir/port.count"; failures=1; }
+certificates
+measure >"$dir/said" 2>&1 || { row idle "" FAILED; tail -n 5 "$log" | cut -c 1-200; ask main count; failures=1; }
 cat "$dir/said"
-end "$server"
 finish
