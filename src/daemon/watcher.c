@@ -291,12 +291,18 @@ static void open_session(struct watcher *w) {
     w->session = connect_new(&env, w->account->config, &w->account->idle_memory, &events, w, &w->log);
 }
 
+static bool wants_connection(const struct watcher *w) {
+    const struct account *a = w->account;
+
+    return !w->session && !w->stopping && !a->paused && !a->parked && (!w->on_demand || watcher_has_work(w));
+}
+
 static void on_turn(void *user) {
     struct watcher *w = user;
 
-    if (w->account->throttled_until > loop_now(w->account->keeper->loop)) {
+    if (!wants_connection(w) || w->account->throttled_until > loop_now(w->account->keeper->loop)) {
         admission_closed(&w->ticket, ADMISSION_ENDED);
-        watcher_connect(w); /* later */
+        watcher_connect(w); /* later, if at all */
         return;
     }
     open_session(w);
@@ -310,7 +316,7 @@ void watcher_connect(struct watcher *w) {
     struct account *a = w->account;
     uint64_t now = loop_now(a->keeper->loop);
 
-    if (w->session || w->stopping || a->paused || a->parked || (w->on_demand && !watcher_has_work(w))) {
+    if (!wants_connection(w)) {
         return;
     }
     if (a->throttled_until > now) {
