@@ -96,7 +96,8 @@ static void plan_poll(struct watcher *w) {
     uint64_t wait = w->on_demand ? LINGER_MS : w->polling ? MIN(c->poll_ms, c->reconcile_ms) : c->reconcile_ms;
 
     if (!loop_timer_active(w->poll) || loop_timer_left(w->poll) > wait) {
-        loop_timer_start(w->poll, wait);
+        /* Accounts that began together need not be proven together for ever. */
+        loop_timer_start(w->poll, wait - random_between(&w->account->keeper->random, 0, wait / 10));
     }
 }
 

@@ -309,7 +309,7 @@ static void take_lines(struct peer *p) {
 }
 
 static void serve(struct peer *p) {
-    int n;
+    int n = 0;
 
     if (server.mode == HANG) {
         if (recv(p->fd, p->line, LINE, 0) <= 0) {
