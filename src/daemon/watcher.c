@@ -179,7 +179,7 @@ static enum admission_end end_of(const struct watcher *w, const error *err) {
     if (stats.last_heard) { /* the greeting was there */
         return ADMISSION_ENDED;
     }
-    return err->code == ERROR_NETWORK ? ADMISSION_UNREACHED
+    return err->code == ERROR_NETWORK || err->code == ERROR_PROTOCOL ? ADMISSION_UNREACHED
            : err->code == ERROR_LIMIT ? ADMISSION_NO_RESOURCES
                                       : ADMISSION_ENDED;
 }
