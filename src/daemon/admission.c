@@ -209,7 +209,7 @@ bool admission_closed(admission_ticket *t, enum admission_end end) {
     admission *a = s ? s->owner : NULL;
     bool ask_again = end == ADMISSION_NO_RESOURCES;
 
-    if (t->state == ADMISSION_IDLE) {
+    if (t->state == ADMISSION_IDLE || !s) {
         return false;
     }
     if (t->state == ADMISSION_WAITING) {
@@ -239,14 +239,15 @@ bool admission_closed(admission_ticket *t, enum admission_end end) {
 }
 
 const char *admission_why(const admission_ticket *t) {
-    const admission *a = t->server ? t->server->owner : NULL;
+    const admission_server *s = t->server;
 
-    if (t->state != ADMISSION_WAITING) {
+    if (t->state != ADMISSION_WAITING || !s) {
         return "waiting";
     }
-    if (t->server->down) {
+    if (s->down) {
         return "waiting for the server";
     }
+    const admission *a = s->owner;
     return a->shortage || a->open >= a->room ? "waiting for a descriptor" : "waiting for its turn";
 }
 

@@ -15,7 +15,6 @@ figure() {
 }
 sanitized() { grep -q __asan_init "$MAILRULED"; }
 
-
 weight_of_one() {
     serve one || return 1
     accounts_at one 1
@@ -61,7 +60,7 @@ status_is_quick() {
     expect "status" status_says "main$last" || return 1
     took=$(($(milliseconds) - began))
     figure "status: $took ms"
-    expect "status within 3 s: $took ms" test "$took" -lt 3000
+    expect "status within 10 s: $took ms" test "$took" -lt 10000
 }
 reload_is_quick() {
     began=$(milliseconds)
@@ -69,7 +68,8 @@ reload_is_quick() {
     figure "reload: $(($(milliseconds) - began)) ms"
     expect "all idle" wait_for 60 all_idle main "$accounts" || return 1
     expect "the connections are kept" test "$(field 1 $(ask main storm))" -eq 0 || return 1
-    acted_in_two_rounds main 1
+    ask main deliver 1 # behind the look that every folder gets now
+    expect "and go on" wait_for 20 acted main 1
 }
 
 # While the accounts of one server are driven off and come back, one at another server goes on. Sets $worst (ms).
