@@ -110,7 +110,8 @@ $(foreach l,$(LAYERS),$(eval $(call UNIT_RULES,$l)))
 
 # The scripted IMAP server: inside the tests of the session, and as a program for tests of the daemon.
 SCRIPT_SRCS := $(wildcard tests/script/*.c)
-$(BUILD)/unit/session/dialogs: $(SCRIPT_SRCS) $(wildcard tests/session/*.c)
+$(BUILD)/unit/session/dialogs: $(SCRIPT_SRCS) $(filter-out %/talk.c,$(wildcard tests/session/*.c))
+$(BUILD)/unit/session/recordings: $(SCRIPT_SRCS) tests/session/talk.c
 $(BUILD)/tools/imap_script: $(SCRIPT_SRCS)
 
 # --- programs that tests use: tests/tools/NAME.c; killer.c is loaded into another program ------------------------------

@@ -3,11 +3,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 typedef struct player player;
@@ -235,7 +233,7 @@ static bool play_take_literal(player *p, const statement *st) {
     if (!open) {
         return player_fail(p, "no literal was announced: %s", p->last_line ? p->last_line : "");
     }
-    return wire_read(&p->wire, strtoul(open + 1, NULL, 10), &why) || player_fail(p, "%s", why);
+    return wire_read(&p->wire, strtoul(open + 1, NULL, 10), NULL, &why) || player_fail(p, "%s", why);
 }
 
 static bool play_together(player *p, const statement *st) {
@@ -540,16 +538,8 @@ const char *imap_script_header(const imap_script *script, const char *key, unsig
 }
 
 static bool open_port(imap_script *script) {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof addr;
-
-    script->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (script->listener < 0 || bind(script->listener, (struct sockaddr *)&addr, len) != 0 ||
-        listen(script->listener, 16) != 0 || getsockname(script->listener, (struct sockaddr *)&addr, &len) != 0) {
-        return false;
-    }
-    script->port = ntohs(addr.sin_port);
-    return pipe2(script->stop_pipe, O_CLOEXEC) == 0;
+    script->listener = wire_listen(&script->port);
+    return script->listener >= 0 && pipe2(script->stop_pipe, O_CLOEXEC) == 0;
 }
 
 static bool prepare_tls(imap_script *script) {

@@ -1,5 +1,5 @@
 /* What the files of the scripted server share: play.c reads and plays a dialogue, wire.c holds the
- * socket and TLS, cert.c makes certificates. */
+ * socket and TLS, cert.c makes certificates; replay.c plays what recording.c has read. */
 #ifndef TESTS_IMAP_SCRIPT_PRIV_H
 #define TESTS_IMAP_SCRIPT_PRIV_H
 
@@ -16,8 +16,11 @@ typedef struct wire {
     size_t split, always_split; /* octets a segment; 0 = as they come */
     GString *held; /* between "join" and "send"; NULL = not holding */
     bool gone;    /* the client is: what is sent is dropped */
+    bool patient; /* waits for what comes without end */
 } wire;
 
+/* A loopback port that the kernel chose; < 0: none. */
+int wire_listen(uint16_t *port_out);
 void wire_init(wire *w, int stop_fd);
 void wire_release(wire *w);
 bool wire_accept(wire *w, int listener); /* false: stopped or nobody came */
@@ -26,7 +29,8 @@ void wire_send(wire *w, const char *bytes, size_t len);
 void wire_flush(wire *w);
 /* One line without its CRLF; NULL: closed, stopped, too long waited, or no CRLF (why_out, static). g_free. */
 char *wire_read_line(wire *w, const char **why_out);
-bool wire_read(wire *w, size_t len, const char **why_out); /* and drop */
+/* into: NULL = drop it. */
+bool wire_read(wire *w, size_t len, GString *into, const char **why_out);
 bool wire_has_more(const wire *w);  /* something came with what was read */
 /* Waits for the client to close. tolerant: drops what it sends before. */
 bool wire_wait_closed(wire *w, bool tolerant, const char **why_out);

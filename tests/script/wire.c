@@ -16,11 +16,25 @@ void wire_release(wire *w) {
     g_string_free(w->in, TRUE);
 }
 
+int wire_listen(uint16_t *port_out) {
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof addr;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && (bind(fd, (struct sockaddr *)&addr, len) != 0 || listen(fd, 16) != 0 ||
+                    getsockname(fd, (struct sockaddr *)&addr, &len) != 0)) {
+        close(fd);
+        return -1;
+    }
+    *port_out = ntohs(addr.sin_port);
+    return fd;
+}
+
 /* False: stopped, or nothing happened for too long. */
 static bool wait_for(wire *w, int fd, short events) {
     struct pollfd fds[] = {{.fd = fd, .events = events}, {.fd = w->stop_fd, .events = POLLIN}};
 
-    return poll(fds, 2, IMAP_SCRIPT_PATIENCE_MS) > 0 && !fds[1].revents;
+    return poll(fds, 2, w->patient ? -1 : IMAP_SCRIPT_PATIENCE_MS) > 0 && !fds[1].revents;
 }
 
 bool wire_accept(wire *w, int listener) {
@@ -134,11 +148,14 @@ char *wire_read_line(wire *w, const char **why_out) {
     return line;
 }
 
-bool wire_read(wire *w, size_t len, const char **why_out) {
+bool wire_read(wire *w, size_t len, GString *into, const char **why_out) {
     while (w->in->len < len) {
         if (!read_more(w, why_out)) {
             return false;
         }
+    }
+    if (into) {
+        g_string_append_len(into, w->in->str, (gssize)len);
     }
     g_string_erase(w->in, 0, (gssize)len);
     return true;
