@@ -9,6 +9,7 @@
 
 #define CHUNK 200
 #define CHUNKS 3
+#define VAIN_MAX 10 /* looks without pause between them */
 /* Room for the rest of the command beside the set. */
 #define SET_OCTETS (LIMIT_IMAP_COMMAND_LINE - 200)
 
@@ -35,6 +36,17 @@ struct chunk {
 static void pump(struct look *l);
 static void advance(struct look *l);
 
+static void count_vain(struct folder *f, bool vain) {
+    uint64_t now = loop_now(f->account->keeper->loop);
+
+    f->looks_vain = !vain ? 0 : now - f->vain_since > LOOK_VAIN_MS ? 1 : f->looks_vain + 1;
+    f->vain_since = now;
+}
+
+bool look_in_vain(const struct folder *f) {
+    return f->looks_vain >= VAIN_MAX && loop_now(f->account->keeper->loop) - f->vain_since <= LOOK_VAIN_MS;
+}
+
 static void look_end(struct look *l) {
     struct folder *f = l->folder;
     bool failed = l->failed, any = l->any;
@@ -45,6 +57,7 @@ static void look_end(struct look *l) {
         return;
     }
     f->look = NULL;
+    count_vain(f, !failed && !any);
     if (failed) {
         folder_resume_in(f, 5000);
     } else if (f->look_again || any) {

@@ -195,9 +195,9 @@ static bool play_bytes(player *p, const statement *st) {
     return true;
 }
 
-/* Does an "on" answer this line? */
+/* Does an "on" answer this line? A later one goes before. */
 static bool handled(player *p, const char *line, bool *ok_out) {
-    for (size_t i = 0; i < p->handlers->len; i++) {
+    for (size_t i = p->handlers->len; i-- > 0;) {
         size_t at = g_array_index(p->handlers, size_t, i);
         const statement *st = &g_array_index(p->script->statements, statement, at);
         if (match(p->names, st->text, line)) {

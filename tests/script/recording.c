@@ -374,7 +374,17 @@ static bool load_conversation(recording *r, GPtrArray *lines) {
 
 /* ---- a server ---- */
 
-static bool add_named(recording *r, const char *command, const char *name) {
+/* Its untagged lines before those of the step. */
+static void add_lines_before(const recording *r, recorded_step *step, const char *name) {
+    g_autofree char *path = g_strdup_printf("%s/%s/%s.txt", r->dir, r->name, name), *text = NULL;
+
+    if (g_file_get_contents(path, &text, NULL, NULL)) {
+        char *tagged = strstr(text, TAG);
+        g_string_prepend_len(step->reply, text, tagged ? tagged - text : (gssize)strlen(text));
+    }
+}
+
+static bool add_named(recording *r, const char *command, const char *name, const char *before) {
     g_autofree char *from = g_strdup_printf("%s/%s.txt", r->name, name);
     g_autofree char *path = g_build_filename(r->dir, from, NULL);
 
@@ -383,6 +393,9 @@ static bool add_named(recording *r, const char *command, const char *name) {
     }
     recorded_step *step = new_step(command, r->steps->len);
     read_answer(step, r->dir, from);
+    if (before) {
+        add_lines_before(r, step, before);
+    }
     g_ptr_array_add(r->steps, step);
     return true;
 }
@@ -424,23 +437,23 @@ static void merge(void *user, const char *name, guint from, guint to) {
 
 /* Commands whose answers have the same name wherever they are recorded: what they are to the usual client. */
 static const struct {
-    const char *command, *file;
+    const char *command, *file, *before;
 } usual[] = {
-    {"CAPABILITY", "capability"},
-    {"CAPABILITY", "capabilities"},
-    {"CAPABILITY", "capability-preauth"},
-    {"LOGIN u p", "authenticate"},
-    {"AUTHENTICATE PLAIN u", "authenticate"},
-    {"CAPABILITY", "capability-postauth"},
-    {"NAMESPACE", "namespace"},
-    {"LIST \"\" \"*\"", "xlist"},
-    {"LIST \"\" \"*\"", "list-all-no-status"},
-    {"LIST \"\" \"*\"", "list-special-use"},
-    {"LIST \"\" \"*\"", "list-inbox"},
-    {"LIST \"\" INBOX", "list-inbox"},
-    {"SELECT INBOX", "select-inbox"},
-    {"EXAMINE INBOX", "examine-inbox"},
-    {"LOGOUT", "logout"},
+    {"CAPABILITY", "capability", NULL},
+    {"CAPABILITY", "capabilities", NULL},
+    {"CAPABILITY", "capability-preauth", NULL},
+    {"LOGIN u p", "authenticate", NULL},
+    {"AUTHENTICATE PLAIN u", "authenticate", NULL},
+    {"CAPABILITY", "capability-postauth", NULL},
+    {"NAMESPACE", "namespace", NULL},
+    {"LIST \"\" \"*\"", "xlist", NULL},
+    {"LIST \"\" \"*\"", "list-all-no-status", NULL},
+    {"LIST \"\" \"*\"", "list-special-use", "list-inbox"},
+    {"LIST \"\" \"*\"", "list-inbox", NULL},
+    {"LIST \"\" INBOX", "list-inbox", NULL},
+    {"SELECT INBOX", "select-inbox", NULL},
+    {"EXAMINE INBOX", "examine-inbox", NULL},
+    {"LOGOUT", "logout", NULL},
 };
 
 struct mentioned {
@@ -477,11 +490,11 @@ static bool load_server(recording *r, GPtrArray *lines) {
     struct merge m = {r, lines};
 
     r->reusable = true;
-    if (!add_named(r, "", "greeting") && !add_named(r, "", "basic-greeting")) {
+    if (!add_named(r, "", "greeting", NULL) && !add_named(r, "", "basic-greeting", NULL)) {
         return load_mentioned(r, lines);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(usual); i++) {
-        if (!add_named(r, usual[i].command, usual[i].file) && strcmp(usual[i].file, "authenticate") == 0) {
+        if (!add_named(r, usual[i].command, usual[i].file, usual[i].before) && strcmp(usual[i].file, "authenticate") == 0) {
             recorded_step *login = new_step(usual[i].command, r->steps->len);
             read_answer(login, r->dir, "OK");
             g_ptr_array_add(r->steps, login);

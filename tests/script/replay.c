@@ -255,8 +255,12 @@ static int find_step(visit *v, const recorded_command *command) {
     if (forced) {
         return forced;
     }
-    return strcmp(command->verb, "CAPABILITY") == 0 ? find_capability(v)
-                                                    : recording_find(v->server->recording, command, v->used);
+    if (strcmp(command->verb, "CAPABILITY") == 0) {
+        return find_capability(v);
+    }
+    int index = recording_find(v->server->recording, command, v->used);
+    bool again = index >= 0 && v->used[index];
+    return again && strcmp(command->verb, "IDLE") == 0 ? -1 : index; /* news are news once */
 }
 
 static bool is_initial_response_missing(const recorded_command *command) {

@@ -262,6 +262,34 @@ notify_without_names() {
 }
 notify_refused() { notify_badevent 'BAD no' && seen 'NOTIFY does not work here'; }
 
+# A message is announced whenever the daemon listens, and is never there.
+news_of_nothing() {
+    play 'MOVE UIDPLUS' <<EOT || return 1
+on <i> IDLE
+S: + idling
+S: * 0 EXISTS
+S: * 1 EXISTS
+end
+on <t> NOOP
+S: <t> OK done
+end
+on <t> UID FETCH ...
+S: <t> OK done
+end
+on <t> UID SEARCH ...
+S: * ESEARCH (TAG "<t>") UID
+S: <t> OK done
+end
+EOT
+    move_rule && start_daemon && wait_for 20 log_has 30 '> [^ ]* UID FETCH' || return 1
+    begun_at=$(date +%s)
+    before=$(log_count '> [^ ]* UID FETCH')
+    wait_for 20 log_has $((before + 30)) '> [^ ]* UID FETCH' || return 1
+    expect "30 looks take two seconds or more" test $(($(date +%s) - begun_at)) -ge 2 || return 1
+    followed
+}
+log_has() { [ "$(log_count "$2")" -ge "$1" ]; }
+
 test_case fault_45_move_offered_but_answered_cannot move_cannot
 test_case fault_45_move_offered_but_answered_bad move_bad
 test_case fault_41_no_move_and_copy_refused_leaves_the_source_alone copy_no
@@ -278,4 +306,5 @@ test_case fault_13_bye_with_news_unfetched bye_in_the_middle
 test_case fault_30_notify_overflow_falls_back_to_idle_and_status notify_overflow
 test_case fault_31_badevent_leaves_out_the_event notify_without_names
 test_case fault_31_notify_answered_bad_falls_back_to_idle_and_status notify_refused
+test_case news_of_nothing_again_and_again_are_looked_into_now_and_then news_of_nothing
 finish
