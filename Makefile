@@ -171,7 +171,7 @@ lint: ## clang-tidy, cppcheck, luacheck, sizes of functions and files, manual pa
 # --- fuzzers: tests/fuzz/NAME.c with seeds in tests/fuzz/seeds/NAME -------------------------------------------------------
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
-FUZZ_LAYERS := base wire imap mail rules
+FUZZ_LAYERS := base wire imap mail rules net session
 FUZZ_BUILD := build/fuzz
 $(FUZZ_BUILD)/bin/%: tests/fuzz/%.c $(foreach l,$(FUZZ_LAYERS),$(call srcs,$l)) Makefile
 	@mkdir -p $(@D)
