@@ -17,6 +17,13 @@ secret_request *connect_secret(event_loop *loop, const wire_secret *from, secret
     return request;
 }
 
+error *connect_no_secret(const wire_secret *from, bool refused) {
+    if (from->kind == WIRE_SECRET_NONE) {
+        return error_new(ERROR_CONFIG, "the account has no password");
+    }
+    return refused && from->kind != WIRE_SECRET_COMMAND ? error_new(ERROR_AUTH, "the server refused the access token") : NULL;
+}
+
 static enum session_auth auth_of(enum wire_auth auth) {
     static const enum session_auth map[] = {
         [WIRE_AUTH_AUTO] = SESSION_AUTH_AUTO,         [WIRE_AUTH_PLAIN] = SESSION_AUTH_PLAIN,

@@ -19,5 +19,8 @@ session *connect_new(const struct connect_env *env, const wire_account *account,
                      const session_events *events, void *user, const log_ctx *log);
 /* secret_resolve() of what the config describes; not for WIRE_SECRET_NONE. */
 secret_request *connect_secret(event_loop *loop, const wire_secret *from, secret_fn fn, void *user);
+/* Why there is none to be had; NULL: there may be one. refused: the server has just refused the last one, as a token that
+ * has expired. A command can bring another; a file or the like was read a moment ago. */
+error *connect_no_secret(const wire_secret *from, bool refused);
 
 #endif

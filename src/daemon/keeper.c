@@ -200,7 +200,7 @@ static void tick(void *user) {
         return;
     }
     tell_manager(k);
-    if (k->last_tick && now - k->last_tick > SLEPT_MS) {
+    if (now - k->last_tick > SLEPT_MS) {
         probe_all(k, now - k->last_tick);
     }
     k->last_tick = now;
@@ -344,6 +344,7 @@ static void on_loaded(void *user, wire_message *config) {
     }
     reload_finished(k, true, text);
     if (!loop_timer_active(k->tick)) {
+        k->last_tick = loop_now(k->loop);
         loop_timer_start(k->tick, k->options->once ? TICK_ONCE_MS : TICK_MS);
     }
 }

@@ -11,11 +11,10 @@ static void secret_known(void *user, secret *s, error *err) {
 
 static void on_secret(void *user, bool refused) {
     struct visit *v = user;
+    error *err = connect_no_secret(&v->account->password, refused);
 
-    if (refused || v->account->password.kind == WIRE_SECRET_NONE) {
-        session_give_secret(v->session, NULL,
-                            refused ? error_new(ERROR_AUTH, "the server refused the access token")
-                                    : error_new(ERROR_CONFIG, "the account has no password"));
+    if (err) {
+        session_give_secret(v->session, NULL, err);
         return;
     }
     v->secret = connect_secret(v->offline->loop, &v->account->password, secret_known, v);

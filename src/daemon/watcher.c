@@ -66,14 +66,14 @@ static void secret_known(void *user, secret *s, error *err) {
 static void on_secret(void *user, bool refused) {
     struct watcher *w = user;
     const wire_secret *from = &w->account->config->password;
+    error *err = connect_no_secret(from, refused);
 
-    if (refused) {
-        session_give_secret(w->session, NULL, error_new(ERROR_AUTH, "the server refused the access token"));
+    if (err) {
+        session_give_secret(w->session, NULL, err);
         return;
     }
-    if (from->kind == WIRE_SECRET_NONE) {
-        session_give_secret(w->session, NULL, error_new(ERROR_CONFIG, "the account has no password"));
-        return;
+    if (refused) {
+        log_info(&w->log, "the server refused the access token: the command is run again for a fresh one");
     }
     w->secret = connect_secret(w->account->keeper->loop, from, secret_known, w);
 }

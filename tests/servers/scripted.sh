@@ -136,6 +136,38 @@ S: * 1 EXPUNGE
 S: <t> OK done'
 }
 
+# The connection is lost with a COPY under way; the target had UIDNEXT 5 before. Then what is said.
+copy_lost() { # UIDS in the target that have the Message-ID; then what is said
+    play '' <<EOT || return 1
+on <t> EXAMINE Done
+S: * FLAGS ()
+S: * 9 EXISTS
+S: * OK [UIDVALIDITY 4] UIDs valid
+S: * OK [UIDNEXT 7] next
+S: <t> OK [READ-ONLY] examined
+end
+$arrival
+C: <t> UID COPY 10 Done
+reset
+reconnect
+S: * OK ready again
+C: <t> UID SEARCH ...UID 5:* HEADER Message-ID ...one@test...
+S: * SEARCH$1
+S: <t> OK done
+$2
+EOT
+    config '' <<'EOT' || return 1
+rule "all" { when = from:contains "@", actions = { copy "Done" } }
+EOT
+    start_daemon && begun 'EXAMINE Done' && wait_for 20 queue_is_empty || return 1
+    expect "as many COPYs as it takes" test "$(log_count '> [^ ]* UID COPY')" -eq "$3" && followed
+}
+copy_lost_but_done() { copy_lost ' 6' '' 1; }
+copy_lost_and_not_done() {
+    copy_lost '' 'C: <t> UID COPY 10 Done
+S: <t> OK [COPYUID 4 10 7] copied' 2
+}
+
 copyuid() { # WHAT the server says before and with its OK
     play 'MOVE UIDPLUS' <<EOT || return 1
 $arrival
@@ -295,6 +327,8 @@ test_case fault_45_move_offered_but_answered_bad move_bad
 test_case fault_41_no_move_and_copy_refused_leaves_the_source_alone copy_no
 test_case fault_43_move_lost_on_its_way_but_done move_lost_but_done
 test_case fault_43_move_lost_on_its_way_and_not_done move_lost_and_not_done
+test_case fault_44_copy_lost_on_its_way_but_done copy_lost_but_done
+test_case fault_44_copy_lost_on_its_way_and_not_done copy_lost_and_not_done
 test_case fault_48_copyuid_absent copyuid_absent
 test_case fault_48_copyuid_of_unequal_lengths copyuid_uneven
 test_case fault_48_copyuid_backwards copyuid_backwards
