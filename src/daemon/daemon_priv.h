@@ -217,6 +217,7 @@ struct folder {
     bool look_again;
     unsigned looks_vain;  /* that found nothing, one soon after the other */
     uint64_t vain_since;  /* elapsed: when the last of them ended */
+    loop_timer *lull;     /* until the next look, after many in vain */
     bool starved; /* too many messages in flight: look when there is room */
     unsigned poison; /* chunks shrink to one message while the server refuses to deliver one */
     unsigned undecided; /* messages before their first step */
@@ -250,9 +251,8 @@ void folder_resume_in(struct folder *f, uint64_t delay_ms);
 
 void look_start(struct folder *f, bool hint); /* hint: the server says that there is something */
 void look_continue(struct folder *f); /* there is room again */
-/* The server has announced messages again and again, and there were none: a look a second is enough then. */
-#define LOOK_VAIN_MS 1000
-bool look_in_vain(const struct folder *f);
+/* The server announces messages: look at once, but where it has done so again and again and there were none, in a second. */
+void look_announced(struct folder *f, bool hint);
 void look_cancel(struct folder *f);
 void look_ahead(struct folder *f); /* right behind its SELECT, whose answer is not there yet */
 /* A new message's data that came by itself; true if it was the next above the cursor and has been taken in. */

@@ -76,6 +76,7 @@ void folder_free(struct folder *f) {
     resume_drop_all(f);
     action_queue_free(f->actions);
     loop_timer_free(f->resume);
+    loop_timer_free(f->lull);
     g_hash_table_destroy(f->by_uid);
     g_ptr_array_free(f->needs, TRUE);
     g_ptr_array_free(f->refetches, TRUE);

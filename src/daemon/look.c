@@ -9,7 +9,9 @@
 
 #define CHUNK 200
 #define CHUNKS 3
-#define VAIN_MAX 10 /* looks without pause between them */
+/* Looks in vain, one soon after the other, before there is a pause. */
+#define VAIN_MAX 10
+#define VAIN_MS 1000
 /* Room for the rest of the command beside the set. */
 #define SET_OCTETS (LIMIT_IMAP_COMMAND_LINE - 200)
 
@@ -39,12 +41,8 @@ static void advance(struct look *l);
 static void count_vain(struct folder *f, bool vain) {
     uint64_t now = loop_now(f->account->keeper->loop);
 
-    f->looks_vain = !vain ? 0 : now - f->vain_since > LOOK_VAIN_MS ? 1 : f->looks_vain + 1;
+    f->looks_vain = !vain ? 0 : now - f->vain_since > VAIN_MS ? 1 : f->looks_vain + 1;
     f->vain_since = now;
-}
-
-bool look_in_vain(const struct folder *f) {
-    return f->looks_vain >= VAIN_MAX && loop_now(f->account->keeper->loop) - f->vain_since <= LOOK_VAIN_MS;
 }
 
 static void look_end(struct look *l) {
@@ -475,4 +473,22 @@ void look_start(struct folder *f, bool hint) {
     f->look->folder = f;
     begin(f, next, now->uidnext > next ? now->uidnext - next : 0);
     watcher_hold(f->watcher);
+}
+
+static void on_lull(void *user) {
+    look_start(user, true);
+}
+
+void look_announced(struct folder *f, bool hint) {
+    event_loop *loop = f->account->keeper->loop;
+    bool pause = f->looks_vain >= VAIN_MAX && loop_now(loop) - f->vain_since <= VAIN_MS;
+
+    if (!f->lull) {
+        f->lull = loop_timer_new(loop, on_lull, f);
+    }
+    if (pause && !loop_timer_active(f->lull)) {
+        loop_timer_start(f->lull, VAIN_MS);
+    } else if (!pause) {
+        look_start(f, hint);
+    }
 }

@@ -218,7 +218,7 @@ void push_exists(struct watcher *w, uint32_t count, bool grew) {
         p->awaited += count - p->exists;
         loop_timer_start(p->late, LATE_MS);
     } else {
-        look_start(w->at, grew);
+        look_announced(w->at, grew);
     }
     if (p) {
         p->exists = count;

@@ -11,7 +11,7 @@
 /* ---- conversations ---- */
 
 typedef struct tally {
-    unsigned conversations, ready, whole, replies, played, unasked, cut, made_up;
+    unsigned conversations, ready, whole, replies, played, unasked, cut, made_up, listed, fetched;
 } tally;
 
 /* Those that the server ends, and in which words; the rest of them cannot be played. */
@@ -134,6 +134,8 @@ static void count(talk *t, const struct refusal *expected, tally *sum) {
     sum->ready += t->ready;
     sum->whole += left == 0;
     sum->made_up += replay_made_up(t->server);
+    sum->listed += t->listed;
+    sum->fetched += t->fetched;
 }
 
 static void play_conversation(const char *dir, const char *name, tally *sum) {
@@ -158,9 +160,12 @@ static void every_conversation_can_be_replayed(void **state) {
         play_conversation(dir, names->pdata[i], &sum);
     }
     print_message("%u conversations replayed, %u to their last command, %u sessions became ready\n"
-                  "%u replies: %u played, %u of them to a NOOP; %u not in the recording; %u commands beyond it\n",
-                  sum.conversations, sum.whole, sum.ready, sum.replies, sum.played, sum.unasked, sum.cut, sum.made_up);
+                  "%u replies: %u played, %u of them to a NOOP; %u not in the recording; %u commands beyond it\n"
+                  "%u folders listed, %u messages delivered\n",
+                  sum.conversations, sum.whole, sum.ready, sum.replies, sum.played, sum.unasked, sum.cut, sum.made_up, sum.listed,
+                  sum.fetched);
     assert_true(sum.conversations > 100 && sum.whole >= sum.conversations - 3);
+    assert_true(sum.listed > 500 && sum.fetched > 100);
 }
 
 /* ---- servers ---- */
