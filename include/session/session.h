@@ -188,7 +188,7 @@ typedef struct session_result {
     uint32_t found_count;          /* SEARCH with RETURN (COUNT), else the size of found */
     const imap_status *status;     /* STATUS of the mailbox asked for; NULL = the server sent none. Test its `have` */
     uint32_t target_validity;      /* COPY, MOVE, APPEND: UIDVALIDITY over there; 0 = not told */
-    const session_pair *pairs;     /* COPY, MOVE: where each went, source ascending; 0 of them = not told */
+    const session_pair *pairs;     /* COPY, MOVE: where each went, source ascending, each once; 0 = not told */
     size_t pair_count;
     uint32_t appended;             /* APPEND: the UID it got; 0 = not told */
     const imap_set *modified;      /* STORE with unchanged_since: these were refused ([MODIFIED]); NULL = none */

@@ -142,6 +142,26 @@ static void finish_store(session *s, exchange *x, const imap_response *r, sessio
 
 /* ---- COPY, MOVE, APPEND ---- */
 
+static int by_source(gconstpointer a, gconstpointer b) {
+    const session_pair *x = a, *y = b;
+
+    return (x->source > y->source) - (x->source < y->source);
+}
+
+/* In order, each source once: a server that names one again is believed what it said last. */
+static void settle_pairs(GArray *pairs) {
+    session_pair *at = (session_pair *)(void *)pairs->data;
+    guint kept = 0;
+
+    g_array_sort(pairs, by_source);
+    for (guint i = 0; i < pairs->len; i++) {
+        if (i + 1 == pairs->len || at[i + 1].source != at[i].source) {
+            at[kept++] = at[i];
+        }
+    }
+    g_array_set_size(pairs, kept);
+}
+
 /* Walks what was asked for, never what the server names: its ranges may be huge. */
 static bool learn_copyuid(exchange *x, const imap_code *code) {
     if (code->name != IMAP_CODE_COPYUID) {
@@ -161,6 +181,9 @@ static bool learn_copyuid(exchange *x, const imap_code *code) {
         }
         g_array_append_val(x->pairs, pair);
     }
+    if (x->pairs && x->pairs->len > 2 * imap_set_size(&x->asked)) {
+        settle_pairs(x->pairs);
+    }
     return true;
 }
 
@@ -169,18 +192,12 @@ static bool claim_move(session *s, exchange *x, const imap_response *r) {
     return r->kind == IMAP_CONDITION && r->condition == IMAP_OK && learn_copyuid(x, &r->code);
 }
 
-static int by_source(gconstpointer a, gconstpointer b) {
-    const session_pair *x = a, *y = b;
-
-    return (x->source > y->source) - (x->source < y->source);
-}
-
 static void finish_copy(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)s;
     learn_copyuid(x, &r->code);
     result->target_validity = x->target_validity;
     if (x->pairs) {
-        g_array_sort(x->pairs, by_source);
+        settle_pairs(x->pairs);
         result->pairs = (const session_pair *)(void *)x->pairs->data;
         result->pair_count = x->pairs->len;
     }
