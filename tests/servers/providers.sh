@@ -1,5 +1,6 @@
 #!/bin/sh
 # The daemon and its commands against servers that were recorded (CORPUS_DIR/imap/MailKit), played as those providers.
+# FULL=1: also one run of the daemon on every conversation (a minute).
 . "$(dirname "$0")/_lib.sh"
 
 recordings="${CORPUS_DIR:-../shared/corpus}/imap/MailKit"
@@ -8,7 +9,8 @@ recordings="${CORPUS_DIR:-../shared/corpus}/imap/MailKit"
 be() { # SERVER or CONVERSATION
     rm -f "$box/script_port"
     "$TOOLS/imap_script" --mailkit "$1" -d "$recordings" >"$box/script_port" 2>"$box/script.err" &
-    remember "$!"
+    server=$!
+    remember "$server"
     wait_for 10 test -s "$box/script_port" || return 1
     port=$(cat "$box/script_port")
 }
@@ -67,6 +69,26 @@ login_disabled() { refused CreateLoginDisabledCommands 'LOGINDISABLED'; }
 not_connected() { refused CreateExchangeUserIsAuthenticatedButNotConnectedCommands 'authenticated but not connected'; }
 going_down() { refused CreateUnexpectedByeCommands 'going down for a reboot' later; }
 
+# Whatever was recorded: the daemon looks at it to its end, or says why not.
+every_conversation() {
+    refusals=0
+    for name in $("$TOOLS/imap_script" --mailkit list -d "$recordings"); do
+        rm -rf "$STATE_DIRECTORY"
+        be "$name" && config 'connections = 1, backlog = "all",' <<'EOT' || return 1
+rule "all" { when = from:contains "@", actions = { move "Done" } }
+EOT
+        timeout 20 "$MAILRULED" run --once >"$box/out" 2>&1
+        code=$?
+        case "$code" in
+        0) ;;
+        1) refusals=$((refusals + 1)) && says 'level=error' || return 1 ;;
+        *) echo "  $name ended with $code" && cat "$box/out" && return 1 ;;
+        esac
+        kill "$server"
+    done
+    expect "nine are refused, not $refusals" test "$refusals" -eq 9
+}
+
 test_case as_gmail gmail
 test_case as_exchange exchange
 test_case as_yahoo yahoo
@@ -77,4 +99,5 @@ test_case gmail_wants_a_web_login web_login
 test_case gmail_with_login_disabled login_disabled
 test_case fault_11_exchange_authenticated_but_not_connected not_connected
 test_case gmail_goes_down_at_select going_down
+[ -z "${FULL:-}" ] || test_case every_conversation_with_the_daemon every_conversation
 finish
