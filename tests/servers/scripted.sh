@@ -244,7 +244,14 @@ two_folders() {
 rule "all" { folder = "INBOX", when = from:contains "@", actions = { flag "\\Seen" } }
 EOT
 }
-select_done='on <t> SELECT Done
+select_done='on <t> NOOP
+S: <t> OK done
+end
+on <t> STATUS INBOX ...
+S: * STATUS INBOX (MESSAGES 0 UIDNEXT 10 UIDVALIDITY 7)
+S: <t> OK done
+end
+on <t> SELECT Done
 S: * FLAGS (\\\\Seen)
 S: * OK [PERMANENTFLAGS (\\\\Seen)] no keywords
 S: * 0 EXISTS
