@@ -114,9 +114,11 @@ $(BUILD)/unit/session/dialogs: $(SCRIPT_SRCS) $(filter-out %/talk.c,$(wildcard t
 $(BUILD)/unit/session/recordings: $(SCRIPT_SRCS) tests/session/talk.c
 $(BUILD)/tools/imap_script: $(SCRIPT_SRCS)
 
-# --- programs that tests use: tests/tools/NAME.c; killer.c is loaded into another program ------------------------------
-TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(filter-out %/killer.c,$(wildcard tests/tools/*.c))) $(BUILD)/tools/killer.so
-$(BUILD)/tools/killer.so: tests/tools/killer.c Makefile
+# --- programs that tests use: tests/tools/NAME.c; those of PRELOADS are loaded into others ------------------------------
+PRELOADS := killer redirect
+TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(filter-out $(PRELOADS:%=tests/tools/%.c),$(wildcard tests/tools/*.c))) \
+	$(PRELOADS:%=$(BUILD)/tools/%.so)
+$(BUILD)/tools/%.so: tests/tools/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -fPIC -shared -o $@ $< -ldl
 $(BUILD)/tools/%: tests/tools/%.c Makefile

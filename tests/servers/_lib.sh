@@ -10,6 +10,7 @@ set -u
 : "${MAILRULED:?}" "${TOOLS:?}" "${TESTS:?}"
 dir=$(mktemp -d)
 chmod 755 "$dir"
+: "${server_tool:=dovecot.sh}" # of tests/tools
 failures=0 cases=0 user='' box='' log='' port='' daemon='' started_at=0
 : >"$dir/pids"
 
@@ -19,7 +20,7 @@ clean_up() {
     while read -r pid; do
         kill -KILL "$pid" 2>/dev/null
     done <"$dir/pids"
-    [ ! -d "$dir/server" ] || "$TESTS/tools/dovecot.sh" kill "$dir/server" >/dev/null 2>&1
+    [ ! -d "$dir/server" ] || "$TESTS/tools/$server_tool" kill "$dir/server" >/dev/null 2>&1
     if [ -n "${KEEP:-}" ]; then echo "kept: $dir"; else rm -rf "$dir"; fi
     exit "$status"
 }
@@ -44,8 +45,8 @@ expect() { # TEXT COMMAND...
 
 # --- the servers ------------------------------------------------------------------------------------------------------------
 
-start_server() { # USERS; EXTRA as in dovecot.sh
-    "$TESTS/tools/dovecot.sh" start "$dir/server" "${1:-20}" || exit 1
+start_server() { # USERS; EXTRA as in the tool
+    "$TESTS/tools/$server_tool" start "$dir/server" "${1:-20}" || exit 1
     . "$dir/server/env"
 }
 
@@ -200,7 +201,7 @@ each_once() { # COUNT FOLDER
 
 fresh() {
     cases=$((cases + 1))
-    user="user$cases"
+    user="user$cases${DOMAIN:+@$DOMAIN}"
     box="$dir/$user"
     mail="$dir/server/mail/$user"
     port=${IMAP_PORT:-0}

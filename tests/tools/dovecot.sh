@@ -3,6 +3,7 @@
 #
 #   dovecot.sh start DIR [USERS]   makes DIR (config, certificate, mail), starts the server on ports that are free, and
 #                                  writes DIR/env: IMAP_PORT, IMAPS_PORT, LMTP_PORT, CA (shell assignments)
+#   dovecot.sh deliver DIR USER    the message on standard input, by LMTP ($TOOLS/lmtp)
 #   dovecot.sh stop DIR            stops it; DIR stays (the caller removes it)
 #   dovecot.sh kill DIR            stops it with SIGKILL, as a crash would
 #   dovecot.sh restart DIR         starts again on the ports of before
@@ -11,27 +12,13 @@
 # the config; MAIL_FORMAT is Dovecot's name of the mailbox format (default maildir). Works as root and as an ordinary user.
 set -eu
 
-port_is_free() {
-    ! grep -qi "$(printf ':%04X 0' "$1")" /proc/net/tcp
-}
-
-free_port() {
-    while :; do
-        p=$(od -An -N2 -tu2 /dev/urandom)
-        p=$((20000 + p % 12000))
-        if port_is_free "$p"; then
-            echo "$p"
-            return
-        fi
-    done
-}
+. "$(dirname "$0")/_private.sh"
 
 write_config() {
     dir=$1 users=$2
     me=$(id -un)
     mkdir -p "$dir/run" "$dir/mail" "$dir/log"
-    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
-        -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
+    certificate "$dir"
     i=1
     : >"$dir/passwd"
     while [ "$i" -le "$users" ]; do
@@ -137,12 +124,7 @@ EOF
 launch() {
     dir=$1
     PATH=$PATH:/usr/sbin dovecot -c "$dir/dovecot.conf"
-    n=0
-    until grep -qi "$(printf ':%04X 00000000:0000 0A' "$IMAP_PORT")" /proc/net/tcp; do
-        n=$((n + 1))
-        [ "$n" -lt 200 ] || { echo "dovecot did not start:" >&2; cat "$dir/log/dovecot.log" >&2; exit 1; }
-        sleep 0.05
-    done
+    await_port "$IMAP_PORT" dovecot "$dir/log/dovecot.log"
 }
 
 halt() {
@@ -171,7 +153,11 @@ restart)
     . "$dir/env"
     launch "$dir"
     ;;
+deliver)
+    . "$dir/env"
+    "$TOOLS/lmtp" "$LMTP_PORT" "$3" -
+    ;;
 stop) halt "$dir" TERM ;;
 kill) halt "$dir" KILL ;;
-*) echo "usage: dovecot.sh start|stop|kill|restart DIR" >&2; exit 2 ;;
+*) echo "usage: dovecot.sh start|stop|kill|restart|deliver DIR" >&2; exit 2 ;;
 esac

@@ -4,8 +4,9 @@
  *
  *     imap_do PORT USER PASSWORD COMMAND...
  *
- * A COMMAND is what stands behind the tag: "SELECT INBOX", "UID STORE 3 +FLAGS (\Deleted)". Exit status 0 when each was
- * answered OK; 1 at the first that was not (its answer is the last line printed). Literals are printed as they come.
+ * A COMMAND is what stands behind the tag: "SELECT INBOX", "UID STORE 3 +FLAGS (\Deleted)". What stands in the file FILE is
+ * appended to a folder with "APPEND folder @FILE". Exit status 0 when each was answered OK; 1 at the first that was not (its
+ * answer is the last line printed). Literals are printed as they come.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -36,11 +37,44 @@ static int answered(const char *tag, int quiet) {
     return 0;
 }
 
+/* The literal at the end of an APPEND: announced, awaited, sent with CRLF as line ends. */
+static int send_file(const char *name) {
+    char line[4096], *text = NULL;
+    size_t size = 0;
+    FILE *from = fopen(name, "r"), *to = open_memstream(&text, &size);
+
+    if (!from || !to) {
+        perror(name);
+        return 0;
+    }
+    while (fgets(line, sizeof line, from)) {
+        size_t len = strcspn(line, "\r\n");
+        fprintf(to, "%.*s%s", (int)len, line, line[len] ? "\r\n" : "");
+    }
+    fclose(from);
+    fclose(to);
+    fprintf(to_server, "{%zu}\r\n", size);
+    fflush(to_server);
+    int asked = fgets(line, sizeof line, server) && line[0] == '+';
+    if (asked) {
+        fwrite(text, 1, size, to_server);
+    } else {
+        fputs(line, stdout);
+    }
+    free(text);
+    return asked;
+}
+
 static int run(int number, const char *command, int quiet) {
+    const char *file = strncmp(command, "APPEND ", 7) == 0 ? strstr(command, " @") : NULL;
     char tag[16];
 
     snprintf(tag, sizeof tag, "x%d", number);
-    fprintf(to_server, "%s %s\r\n", tag, command);
+    fprintf(to_server, "%s %.*s", tag, (int)(file ? file + 1 - command : (long)strlen(command)), command);
+    if (file && !send_file(file + 2)) {
+        return 0;
+    }
+    fprintf(to_server, "\r\n");
     fflush(to_server);
     return answered(tag, quiet);
 }

@@ -1,0 +1,108 @@
+#!/bin/sh
+# imap4d.sh - a private imap4d of GNU Mailutils on loopback, for tests.
+#
+#   imap4d.sh start DIR [USERS]   makes DIR (config, certificate, mail), starts the server on ports that are free, and writes
+#                                 DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA, DOMAIN (shell assignments)
+#   imap4d.sh deliver DIR USER    the message on standard input, into INBOX: a Maildir's file is written to tmp and renamed to
+#                                 new; to an mbox it is appended under its lock
+#   imap4d.sh stop DIR            stops it; DIR stays (the caller removes it)
+#   imap4d.sh kill DIR            stops it with SIGKILL, as a crash would
+#   imap4d.sh restart DIR         starts again on the ports of before
+#
+# Users user1@DOMAIN..userN@DOMAIN (default 4), password "secret"; their mail is below DIR/mail/USER, with the folders Trash,
+# Junk and Archive. MAIL_FORMAT in the environment is maildir (the default) or mbox. EXTRA is appended to the config. The
+# binary is that which tests/deps.sh unpacks. Works as root (the server then runs as `mail`) and as an ordinary user.
+set -eu
+. "$(dirname "$0")/_private.sh"
+DOMAIN=test
+
+write_config() { # DIR
+    cat >"$1/imap4d.conf" <<END
+mode daemon;
+foreground yes;
+timeout 3600;
+max-children 200;
+logging { syslog no; };
+auth { authentication clear; authentication "virtdomain:generic"; authorization clear; authorization virtdomain; };
+virtdomain { passwd-dir "$1/domains"; };
+mailbox { mailbox-type ${MAIL_FORMAT:-maildir}; };
+tls { ssl-certificate-file "$1/cert.pem"; ssl-key-file "$1/key.pem"; };
+tls-file-checks { key-file none; cert-file none; };
+tcp-wrappers { enable no; };
+server 127.0.0.1:$IMAP_PORT { tls-mode ondemand; };
+server 127.0.0.1:$IMAPS_PORT { tls-mode connection; };
+${EXTRA:-}
+END
+}
+
+make_users() { # DIR USERS
+    hash=$(openssl passwd -6 secret)
+    i=1
+    mkdir -p "$1/domains"
+    while [ "$i" -le "$2" ]; do
+        echo "user$i:$hash:$(id -u "$mail_user"):$(id -g "$mail_user")::$1/mail/user$i:/bin/false:"
+        for folder in INBOX Trash Junk Archive; do
+            case "${MAIL_FORMAT:-maildir}" in
+            maildir) mkdir -p "$1/mail/user$i/$folder/cur" "$1/mail/user$i/$folder/new" "$1/mail/user$i/$folder/tmp" ;;
+            *) mkdir -p "$1/mail/user$i"; : >"$1/mail/user$i/$folder" ;;
+            esac
+        done
+        i=$((i + 1))
+    done >"$1/domains/$DOMAIN"
+}
+
+launch() { # DIR
+    become=''
+    [ "$(id -u)" -ne 0 ] || become="setpriv --reuid=$mail_user --regid=$mail_group --clear-groups"
+    # shellcheck disable=SC2086
+    setsid $become "$1/bin/imap4d" --config-file="$1/imap4d.conf" </dev/null >>"$1/log" 2>&1 &
+    echo $! >"$1/pid"
+    await_port "$IMAP_PORT" imap4d "$1/log"
+    await_port "$IMAPS_PORT" imap4d "$1/log"
+}
+
+to_maildir() { # DIRECTORY
+    name="$(date +%s).P$$R$(od -An -N4 -tu4 /dev/urandom | tr -d ' ').localhost"
+    cat >"$1/tmp/$name"
+    give_mail "$1/tmp/$name"
+    mv "$1/tmp/$name" "$1/new/$name"
+}
+
+to_mbox() { # FILE
+    until (set -C; echo $$ >"$1.lock") 2>/dev/null; do sleep 0.05; done
+    { echo "From sender@example.org $(LC_ALL=C date -u '+%a %b %e %H:%M:%S %Y')"; sed 's/^From />&/'; echo; } >>"$1"
+    rm -f "$1.lock"
+}
+
+deliver() { # DIR USER
+    inbox="$1/mail/${2%@*}/INBOX"
+    if [ -d "$inbox" ]; then to_maildir "$inbox"; else to_mbox "$inbox"; fi
+}
+
+verb=$1 dir=$2
+case "$verb" in
+start)
+    need_unpacked imap4d usr/sbin/imap4d
+    mkdir -p "$dir"
+    dir=$(cd "$dir" && pwd)
+    IMAP_PORT=$(free_port) IMAPS_PORT=$(free_port)
+    mkdir -p "$dir/bin"
+    cp "$unpacked/imap4d/usr/sbin/imap4d" "$dir/bin/"
+    certificate "$dir"
+    write_config "$dir"
+    make_users "$dir" "${3:-4}"
+    : >"$dir/log"
+    give_mail "$dir/mail" "$dir/key.pem"
+    chmod 755 "$dir"
+    printf 'IMAP_PORT=%s\nIMAPS_PORT=%s\nCA=%s\nDOMAIN=%s\n' "$IMAP_PORT" "$IMAPS_PORT" "$dir/cert.pem" "$DOMAIN" >"$dir/env"
+    launch "$dir"
+    ;;
+restart)
+    . "$dir/env"
+    launch "$dir"
+    ;;
+deliver) deliver "$dir" "$3" ;;
+stop) end_tree TERM "$dir/pid" ;;
+kill) end_tree KILL "$dir/pid" ;;
+*) echo "usage: imap4d.sh start|stop|kill|restart|deliver DIR" >&2; exit 2 ;;
+esac
