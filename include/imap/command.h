@@ -197,7 +197,7 @@ enum imap_search_return {
 typedef struct imap_search_want {
     uint32_t returns;     /* enum imap_search_return: RETURN (...), needs ESEARCH. 0 = plain SEARCH */
     const imap_set *uids; /* NULL = all */
-    uint32_t uid_from;    /* UID n:*, 0 = none */
+    uint32_t uid_from;    /* UID n and above, 0 = none */
     const char *header;   /* HEADER header value, both or none */
     const char *header_value;
     const char *gm_msgid; /* X-GM-MSGID, decimal digits */

@@ -2,6 +2,8 @@
 
 #include "imap/mailbox.h"
 
+#include <string.h>
+
 struct mailboxes {
     log_ctx log;
     GPtrArray *list;     /* mailbox, sorted by name */
@@ -233,14 +235,16 @@ void mailboxes_forget(mailboxes *m, const char *name) {
     }
 }
 
+/* Those that know no response code for it say it in words: Courier, Cyrus, GNU Mailutils. */
+static bool exists_already(const session_result *result) {
+    return result->answered && (result->code->name == IMAP_CODE_ALREADYEXISTS || strcasestr(result->text, "already exists"));
+}
+
 static void created(void *user, const session_result *result) {
     struct creation *c = user;
     mailboxes *m = c->owner;
-    const error *err = result->err;
+    const error *err = result->err && exists_already(result) ? NULL : result->err;
 
-    if (err && result->answered && result->code->name == IMAP_CODE_ALREADYEXISTS) {
-        err = NULL;
-    }
     if (!err) {
         add(m, c->name);
         log_notice(&m->log, "folder \"%s\" created", c->name);

@@ -313,7 +313,7 @@ error *imap_command_uid_search(imap_writer *w, const imap_search_want *want, ima
     } else if (want->uid_from) {
         put_text(b, "UID ");
         put_number(b, want->uid_from);
-        put_text(b, ":*");
+        put_text(b, ":4294967295"); /* GNU Mailutils finds nothing with "n:*", and nobody needs its last message below n */
     } else {
         put_text(b, "ALL");
     }

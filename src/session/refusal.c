@@ -43,6 +43,8 @@ static const char *const throttle_words[] = {
 static const char *const busy_words[] = {
     "try again later", "temporarily unavailable", "temporary", "server unavailable", "server busy",
     "system error",    "internal error",          "overloaded", NULL};
+/* GNU Mailutils: "NO UID COPY [TRYCREATE] failed". */
+static const char *const missing_words[] = {"[trycreate]", NULL};
 static const char *const auth_words[] = {
     "authentication failed", "invalid credentials", "login failed", "authentication credentials", NULL};
 
@@ -85,6 +87,9 @@ static error *by_words(const imap_response *r, bool login, const char *words) {
     }
     if (has_word(r->text, busy_words) || (login && r->code.name == IMAP_CODE_SERVERBUG)) {
         return error_set_scope(error_new(ERROR_BUSY, "%s", words), ERROR_CLASS_MESSAGE, ERROR_RETRY_LATER);
+    }
+    if (has_word(r->text, missing_words)) {
+        return error_set_scope(error_new(ERROR_NO_FOLDER, "%s", words), ERROR_CLASS_FOLDER, ERROR_RETRY_LATER);
     }
     return login ? error_new(ERROR_AUTH, "%s", words) : NULL;
 }
