@@ -115,6 +115,7 @@ void round_now(struct round *r);  /* the first connection is there: what came me
 void round_stop(struct round *r); /* the first connection is gone */
 /* The folders of the account may have changed: LIST them again, soon. */
 void round_relist(struct round *r);
+void round_ask(struct folder *f); /* the selected one: is it still what its name stands for? */
 bool round_under_way(const struct round *r);
 /* A STATUS of f came, asked for or not: is there something to look for? */
 void round_told(struct folder *f, const imap_status *status);
@@ -144,6 +145,7 @@ struct watcher {
     struct folder *at;  /* selected, or being selected */
     uint64_t at_since;  /* elapsed ms: since when the connection is busy there */
     bool polling;       /* IDLE does not work here */
+    unsigned untold;    /* so many times in a row STATUS knew of new mail that this connection was not told of */
     bool stopping;
     bool leaving;       /* an on_demand connection that logs out, for now */
     struct push *push;  /* NULL = nothing was ever pushed here */

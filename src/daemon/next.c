@@ -156,14 +156,6 @@ void next_step(void *watcher) {
     }
 }
 
-static void polled(void *user, const session_result *result) {
-    struct watcher *w = user;
-
-    if (!result->err && w->at && w->at->selected) {
-        look_start(w->at, true);
-    }
-}
-
 /* Where nothing is pushed this finds new mail; where it is, this proves that nothing was missed. */
 void next_poll(void *watcher) {
     struct watcher *w = watcher;
@@ -176,7 +168,8 @@ void next_poll(void *watcher) {
         return;
     }
     if (w->at && w->at->selected) {
-        session_noop(w->session, &(session_call){.done = polled, .user = w});
+        session_noop(w->session, &(session_call){0}); /* the server tells what came, or its STATUS gives it away */
+        round_ask(w->at);
     }
     watcher_nudge(w);
 }

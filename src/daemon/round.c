@@ -16,6 +16,8 @@
 #define LIST_OCTETS 3000
 /* So few new messages are fetched together with the SELECT. */
 #define AHEAD_MAX 50
+/* So many times new mail was found that should have been told: once may be chance. */
+#define UNTOLD_MAX 2
 /* Folders are often made, renamed or deleted several at a time. */
 #define RELIST_MS 500
 
@@ -153,6 +155,36 @@ static void done(struct question *q) {
     }
 }
 
+/*
+ * What the selected folder is by its name. There are servers that go on with a folder that was deleted or made anew as if
+ * nothing had happened (Cyrus, Courier), or show in it nothing new until it is selected again (GNU Mailutils).
+ */
+static void told_here(struct folder *f, bool there, const imap_status *s) {
+    struct watcher *w = f->watcher;
+    const session_folder *now = folder_session(f) ? session_selected(folder_session(f)) : NULL;
+    bool counted = s && (s->have & IMAP_STATUS_MESSAGES), other, more;
+
+    if (!now) {
+        return;
+    }
+    other = !there || (s && (s->have & IMAP_STATUS_UIDVALIDITY) && s->uidvalidity != now->uidvalidity) ||
+            (counted && s->messages != now->exists);
+    more = counted && s->messages > now->exists;
+    if (more && ++w->untold >= UNTOLD_MAX && !w->polling) {
+        log_warn(&w->log, "the server does not tell what is new while a folder is selected: polling every %us",
+                 (unsigned)(w->account->config->poll_ms / 1000));
+        w->polling = true;
+    }
+    if (other && !folder_busy(f)) {
+        log_info(&f->log, "is not what was selected: selecting it again");
+        f->dirty = true;
+        next_left(w);
+        watcher_nudge(w);
+    } else {
+        look_start(f, true);
+    }
+}
+
 /* --- STATUS ---------------------------------------------------------------------------------------------------------------- */
 
 static void answered(void *user, const session_result *result) {
@@ -165,6 +197,8 @@ static void answered(void *user, const session_result *result) {
         } else if (result->err && result->answered && result->err->class_ != ERROR_CLASS_ACCOUNT) {
             not_there(f, result->err);
         }
+    } else if (f && (!result->err || (result->answered && result->err->class_ != ERROR_CLASS_ACCOUNT))) {
+        told_here(f, !result->err, result->status);
     }
     done(q);
 }
@@ -174,6 +208,10 @@ static void ask_status(struct round *r, struct watcher *w, const char *name) {
 
     g_ptr_array_add(q->names, g_strdup(name));
     session_status(w->session, name, ITEMS, &(session_call){.done = answered, .user = q});
+}
+
+void round_ask(struct folder *f) {
+    ask_status(f->account->round, f->watcher, f->name);
 }
 
 /* --- LIST-STATUS ------------------------------------------------------------------------------------------------------------ */

@@ -226,6 +226,7 @@ static void on_exists(void *user, uint32_t count, bool grew) {
     struct watcher *w = user;
 
     if (w->at && w->at->selected) {
+        w->untold = grew ? 0 : w->untold;
         push_exists(w, count, grew);
     }
 }
