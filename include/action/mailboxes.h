@@ -36,6 +36,9 @@ char mailboxes_delimiter(const mailboxes *m);
  * ERROR_INVALID for what cannot be a name. g_free. */
 error *mailboxes_resolve(const mailboxes *m, const char *name, char **name_out) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The other way: the server's own name as a rule would write it, "/" between levels, without the prefix. g_free. */
+char *mailboxes_written(const mailboxes *m, const char *name);
+
 /* CREATE and SUBSCRIBE, logged. Several requests for one name are one command. ALREADYEXISTS is success. done as above,
  * from the loop. */
 void mailboxes_create(mailboxes *m, session *s, const char *name, mailboxes_fn done, void *user);

@@ -67,7 +67,8 @@ enum wire_level { WIRE_LEVEL_NOTHING, WIRE_LEVEL_FIELDS, WIRE_LEVEL_HEADER, WIRE
 typedef struct wire_scope {
     uint64_t job;
     char *account;
-    char *folder;       /* decoded UTF-8 name, as the user would write it */
+    char *folder;       /* decoded UTF-8 name, as the user would write it: "/" between levels, no prefix of a namespace */
+    char *server_folder; /* as the server has it, "INBOX.Lists.One"; NULL = the same */
     wire_strings roles; /* special-use attributes of the folder: "\\Junk" */
     enum wire_event event;
 } wire_scope;
@@ -96,7 +97,7 @@ typedef struct wire_part {
 
 typedef struct wire_eval {
     uint64_t job;
-    char *account, *folder;
+    char *account, *folder, *server_folder; /* as in SCOPE */
     wire_strings roles;
     char delimiter; /* hierarchy delimiter of the account, 0 = none */
     uint32_t uid, uidvalidity;

@@ -214,6 +214,17 @@ error *mailboxes_resolve(const mailboxes *m, const char *name, char **name_out) 
     return NULL;
 }
 
+char *mailboxes_written(const mailboxes *m, const char *name) {
+    size_t prefix = strlen(m->prefix);
+    bool below = prefix && name[prefix] && g_str_has_prefix(name, m->prefix);
+    char *out = g_strdup(below ? name + prefix : name);
+
+    for (char *p = out; m->delimiter && m->delimiter != '/' && *p; p++) {
+        *p = *p == m->delimiter ? '/' : *p;
+    }
+    return out;
+}
+
 static void add(mailboxes *m, const char *name) {
     mailbox *box;
 

@@ -197,9 +197,11 @@ static void scope_known(void *user, wire_message *reply) {
 
 static void ask_scope(struct folder *f) {
     wire_message *m = wire_message_new(WIRE_SCOPE);
+    g_autofree char *written = mailboxes_written(f->account->boxes, f->name);
 
     m->u.scope.account = wire_str(m, f->account->name);
-    m->u.scope.folder = wire_str(m, f->name);
+    m->u.scope.folder = wire_str(m, written);
+    m->u.scope.server_folder = wire_str(m, f->name);
     for (unsigned i = 0; f->roles[i]; i++) {
         wire_strings_add(m, &m->u.scope.roles, f->roles[i]);
     }

@@ -138,7 +138,9 @@ void message_fill(struct message *m, const imap_fetch *fetch) {
     const imap_section *section;
 
     e->account = wire_str(w, f->account->name);
-    e->folder = wire_str(w, f->name);
+    g_autofree char *written = mailboxes_written(f->account->boxes, f->name);
+    e->folder = wire_str(w, written);
+    e->server_folder = wire_str(w, f->name);
     for (unsigned i = 0; f->roles[i]; i++) {
         wire_strings_add(w, &e->roles, f->roles[i]);
     }

@@ -370,7 +370,7 @@ rules_job *rules_begin(rules *set, wire_message *eval) {
     e->traces = g_array_new(FALSE, TRUE, sizeof(wire_rule_trace));
     e->answers = g_ptr_array_new_with_free_func((GDestroyNotify)wire_message_free);
     e->where = (struct whereabouts){in->account ? in->account : "", in->folder ? in->folder : "", &in->roles, in->event,
-                                    in->own};
+                                    in->own, in->server_folder};
     e->applying = in->trace ? NULL : scopes_find(set->scopes, &e->where);
     e->run = cond_run_new(job, set->conds, set->matcher);
     engine_feed_eval(job);

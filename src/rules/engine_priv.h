@@ -20,6 +20,7 @@ struct whereabouts {
     const wire_strings *roles;
     enum wire_event event;
     bool own;
+    const char *server_folder; /* NULL = as folder */
 };
 
 /* Which rules apply where: found once and remembered. */

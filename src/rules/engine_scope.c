@@ -21,6 +21,9 @@ static const char *after_inbox(const char *name) {
 }
 
 static bool is_folder(const char *wanted, const char *name) {
+    if (!name) {
+        return false;
+    }
     const char *a = after_inbox(wanted), *b = after_inbox(name);
 
     if (a && b) {
@@ -44,7 +47,7 @@ static bool is_role(const char *wanted, const wire_strings *roles) {
 static bool is_wanted_folder(const wire_strings *wanted, const struct whereabouts *where) {
     for (size_t i = 0; i < wanted->n; i++) {
         const char *w = wanted->v[i];
-        if (*w == '\\' ? is_role(w, where->roles) : is_folder(w, where->folder)) {
+        if (*w == '\\' ? is_role(w, where->roles) : is_folder(w, where->folder) || is_folder(w, where->server_folder)) {
             return true;
         }
     }
@@ -128,7 +131,8 @@ void scopes_free(struct scopes *scopes) {
 static char *key_of(const struct whereabouts *where) {
     GString *key = g_string_new(NULL);
 
-    g_string_append_printf(key, "%d%d\n%s\n%s", where->event, where->own, where->account, where->folder);
+    g_string_append_printf(key, "%d%d\n%s\n%s\n%s", where->event, where->own, where->account, where->folder,
+                           where->server_folder ? where->server_folder : "");
     for (size_t i = 0; where->roles && i < where->roles->n; i++) {
         g_string_append_printf(key, "\n%s", where->roles->v[i]);
     }
@@ -190,7 +194,7 @@ static int by_name(const void *a, const void *b) {
 }
 
 void rules_scope(const rules *set, const wire_scope *scope, wire_message *reply) {
-    struct whereabouts where = {scope->account, scope->folder, &scope->roles, scope->event, false};
+    struct whereabouts where = {scope->account, scope->folder, &scope->roles, scope->event, false, scope->server_folder};
     wire_scope_reply *out = &reply->u.scope_reply;
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GArray) found = scopes_find(set->scopes, &where);

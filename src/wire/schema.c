@@ -201,6 +201,7 @@ static const struct wire_field scope_fields[] = {
     MUST_U64(wire_scope, job),
     MUST_STR(wire_scope, account),
     MUST_STR(wire_scope, folder),
+    STR(wire_scope, server_folder),
     STRINGS(wire_scope, roles),
     ENUM(wire_scope, event, WIRE_EVENT_TIMER),
 };
@@ -217,6 +218,7 @@ static const struct wire_field eval_fields[] = {
     MUST_U64(wire_eval, job),
     MUST_STR(wire_eval, account),
     MUST_STR(wire_eval, folder),
+    STR(wire_eval, server_folder),
     STRINGS(wire_eval, roles),
     CHAR(wire_eval, delimiter),
     U32(wire_eval, uid),

@@ -250,6 +250,27 @@ static void the_scope_names_what_the_first_look_needs(void **state) {
     wire_message_free(reply);
 }
 
+static void a_folder_is_known_by_its_name_here_and_on_the_server(void **state) {
+    static const struct {
+        const char *folder;
+        unsigned rules;
+    } list[] = {{"Lists/One", 1}, {"INBOX.Lists.One", 1}, {"Lists/*", 1}, {"INBOX.*", 1}, {"Lists.One", 0}, {"INBOX", 0}};
+    struct bench *b = *state;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(list); i++) {
+        g_autofree char *config = g_strdup_printf("rule 'r' { folder = '%s', actions = { stop } }", list[i].folder);
+        wire_message *reply = wire_message_new(WIRE_SCOPE_REPLY);
+        wire_scope scope = {.account = (char *)(uintptr_t) "work", .folder = (char *)(uintptr_t) "Lists/One",
+                            .server_folder = (char *)(uintptr_t) "INBOX.Lists.One"};
+        bench_load(b, config);
+        rules_scope(b->rules, &scope, reply);
+        if (reply->u.scope_reply.rules != list[i].rules) {
+            fail_msg("%s: %u rule(s)", list[i].folder, (unsigned)reply->u.scope_reply.rules);
+        }
+        wire_message_free(reply);
+    }
+}
+
 static void the_scope_asks_for_the_structure_where_every_message_needs_it(void **state) {
     static const struct {
         const char *rule;
@@ -621,6 +642,7 @@ int main(void) {
         TEST(an_enclosed_message_keeps_its_attachments_to_itself),
         TEST(what_cannot_be_fetched_parks_the_message),
         TEST(the_scope_names_what_the_first_look_needs),
+        TEST(a_folder_is_known_by_its_name_here_and_on_the_server),
         TEST(the_scope_asks_for_the_structure_where_every_message_needs_it),
         TEST(a_move_ends_evaluation_unless_the_rule_says_otherwise),
         TEST(a_rule_on_trial_is_shown_and_ends_nothing),
