@@ -183,7 +183,7 @@ typedef struct session_result {
     const char *text;              /* the server's words, escaped; never NULL */
     const session_folder *folder;  /* SELECT that was OK */
     const imap_set *missing;       /* FETCH of a set: asked for and not (wholly) delivered: gone or not, never empty */
-    const imap_set *found;         /* SEARCH, ascending */
+    const imap_set *found;         /* SEARCH, ascending; only such that were asked for */
     bool found_whole;              /* false: the answer was damaged or absent; do not rely on what is not in there */
     uint32_t found_count;          /* SEARCH with RETURN (COUNT), else the size of found */
     const imap_status *status;     /* STATUS of the mailbox asked for; NULL = the server sent none. Test its `have` */

@@ -74,7 +74,9 @@ static void looked_then_move(void *user, const session_result *result) {
     }
     imap_set here = IMAP_SET_INIT;
     for (uint32_t uid = imap_set_next(result->found, 0); uid; uid = imap_set_next(result->found, uid)) {
-        imap_set_add(&here, uid);
+        if (imap_set_contains(&batch->uids, uid)) {
+            imap_set_add(&here, uid);
+        }
     }
     bool any = !imap_set_is_empty(&here);
     batch_gone(batch, &here);

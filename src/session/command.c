@@ -214,6 +214,7 @@ void session_expunge(session *s, const session_call *call) {
 }
 
 void session_search(session *s, const imap_search_want *want, const session_call *call) {
+    exchange *x = want->uids ? on_uids(&exchange_search, want->uids, call) : exchange_new(&exchange_search, call);
     imap_search_want fitting = *want;
     imap_command *command = NULL;
     error *err = want->uids ? check_set(want->uids) : NULL;
@@ -224,7 +225,10 @@ void session_search(session *s, const imap_search_want *want, const session_call
     if (!err) {
         err = imap_command_uid_search(&s->writer, &fitting, &command);
     }
-    make(s, exchange_new(&exchange_search, call), command, err);
+    if (want->uid_from && !want->uids) {
+        imap_set_add_range(&x->asked, want->uid_from, UINT32_MAX);
+    }
+    make(s, x, command, err);
 }
 
 void session_append(session *s, const imap_append *append, const session_call *call) {

@@ -240,11 +240,30 @@ static bool claim_search(session *s, exchange *x, const imap_response *r) {
     return true;
 }
 
-static void finish_search(session *s, exchange *x, const imap_response *r, session_result *result) {
-    uint64_t size = imap_set_size(&x->got);
+/* GNU Mailutils finds another message where the one that was asked for is gone. */
+static void keep_asked(exchange *x) {
+    uint32_t next = 1;
 
+    for (size_t i = 0; i < x->asked.count; i++) {
+        const imap_range *range = &x->asked.ranges[i];
+        if (range->low > next) {
+            imap_set_remove_range(&x->got, next, range->low - 1);
+        }
+        if (range->high == UINT32_MAX) {
+            return;
+        }
+        next = range->high + 1;
+    }
+    if (x->asked.count) {
+        imap_set_remove_range(&x->got, next, UINT32_MAX);
+    }
+}
+
+static void finish_search(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)s;
     (void)r;
+    keep_asked(x);
+    uint64_t size = imap_set_size(&x->got);
     result->found = &x->got;
     result->found_whole = !result->err && x->got_any && !x->got_damaged;
     result->found_count = x->count ? x->count : (uint32_t)MIN(size, UINT32_MAX);

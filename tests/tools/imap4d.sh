@@ -3,8 +3,8 @@
 #
 #   imap4d.sh start DIR [USERS]   makes DIR (config, certificate, mail), starts the server on ports that are free, and writes
 #                                 DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA, DOMAIN (shell assignments)
-#   imap4d.sh deliver DIR USER    the message on standard input, into INBOX: a Maildir's file is written to tmp and renamed to
-#                                 new; to an mbox it is appended under its lock
+#   imap4d.sh deliver DIR USER    the message on standard input, into INBOX: renamed into a Maildir's new, appended to an mbox
+#                                 under its lock
 #   imap4d.sh stop DIR            stops it; DIR stays (the caller removes it)
 #   imap4d.sh kill DIR            stops it with SIGKILL, as a crash would
 #   imap4d.sh restart DIR         starts again on the ports of before
@@ -61,11 +61,12 @@ launch() { # DIR
     await_port "$IMAPS_PORT" imap4d "$1/log"
 }
 
+# Not by way of tmp: what the server finds there it removes, however young.
 to_maildir() { # DIRECTORY
     name="$(date +%s).P$$R$(od -An -N4 -tu4 /dev/urandom | tr -d ' ').localhost"
-    cat >"$1/tmp/$name"
-    give_mail "$1/tmp/$name"
-    mv "$1/tmp/$name" "$1/new/$name"
+    cat >"$1/../.$name"
+    give_mail "$1/../.$name"
+    mv "$1/../.$name" "$1/new/$name"
 }
 
 to_mbox() { # FILE
