@@ -1,5 +1,8 @@
 #include "session_priv.h"
 
+/* Some 40 KB of answer. */
+#define SEARCH_ALL_MAX 5000
+
 /* Only between ready and logout; then as the writer said. */
 static void make(session *s, exchange *x, imap_command *command, error *err) {
     if (!err && s->state != SESSION_READY) {
@@ -213,6 +216,19 @@ void session_expunge(session *s, const session_call *call) {
     make(s, exchange_new(&exchange_expunge, call), command, err);
 }
 
+/*
+ * GNU Mailutils takes the numbers of SEARCH UID for sequence numbers. It knows no ESEARCH, and who does not is asked for all
+ * (the answer is cut to what was asked), but for single messages of a folder so large that it would be a nuisance.
+ */
+static void ask_for_all(const session *s, imap_search_want *want) {
+    const session_folder *f = session_selected(s);
+
+    if (!want->uids || !f || f->exists <= SEARCH_ALL_MAX) {
+        want->uids = NULL;
+        want->uid_from = 0;
+    }
+}
+
 void session_search(session *s, const imap_search_want *want, const session_call *call) {
     exchange *x = want->uids ? on_uids(&exchange_search, want->uids, call) : exchange_new(&exchange_search, call);
     imap_search_want fitting = *want;
@@ -221,6 +237,7 @@ void session_search(session *s, const imap_search_want *want, const session_call
 
     if (!imap_can(&s->caps, IMAP_CAP_ESEARCH)) {
         fitting.returns = 0;
+        ask_for_all(s, &fitting);
     }
     if (!err) {
         err = imap_command_uid_search(&s->writer, &fitting, &command);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# _every_server.sh SERVER - the suite of every_server.sh on one server: dovecot, cyrus, cyrus-dots, courier, imap4d or
-# imap4d-mbox. Everything is looked at through IMAP, by another client; only messages come in the server's own way.
+# _every_server.sh SERVER - the suite of every_server.sh on one server: dovecot, cyrus, cyrus-dots, courier or imap4d.
+# Everything is looked at through IMAP, by another client; only messages come in the server's own way.
 #
 # What a server cannot do is said in its table below, and what mailruled does instead is checked.
 server=$1
@@ -11,25 +11,22 @@ server_tool="${server%%-*}.sh"
 # move, uidplus       offered
 # keywords            can be kept
 # pushes              IDLE tells of new mail at once; else only at its end
-# copies_flags        COPY takes the flags along
-prefix='' separator=/ roles=yes move=yes uidplus=yes keywords=yes pushes=yes copies_flags=yes
+# copies_flags        COPY takes the flags along; else only now and then
+SEPARATOR=/ prefix='' separator=/ roles=yes move=yes uidplus=yes keywords=yes pushes=yes copies_flags=yes
 case "$server" in
 dovecot) ;;
 cyrus) ;;
 cyrus-dots) SEPARATOR=. prefix=INBOX. separator=. ;;
 courier) prefix=INBOX. separator=. roles=no move=no ;;
 imap4d) roles=no move=no uidplus=no keywords=no pushes=no copies_flags=no ;;
-imap4d-mbox) MAIL_FORMAT=mbox roles=no move=no uidplus=no keywords=no pushes=no ;;
 *) echo "no such server: $server" >&2; exit 2 ;;
 esac
-export SEPARATOR MAIL_FORMAT
+export SEPARATOR
 . "$(dirname "$0")/_lib.sh"
 tls=implicit more=''
 # Where IDLE tells nothing that comes is seen as often as somebody asks: reconcile, then poll.
 usually=15m
 [ "$pushes" = yes ] || usually=1s
-# Without UIDPLUS only a bare EXPUNGE gets rid of a message.
-[ "$uidplus" = yes ] || more="$more allow_expunge = true,"
 
 # --- mail, whatever the server ----------------------------------------------------------------------------------------------
 
@@ -68,9 +65,11 @@ append() { # FOLDER NAME...: another client puts messages there; one of a name t
     done
 }
 
+# Without UIDPLUS what has been moved stays, marked as deleted: it does not count.
 contents() {
-    imap "EXAMINE \"$(name_of "$1")\"" 'UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])' | tr -d '\r' |
-        sed -n 's/^[Mm][Ee][Ss][Ss][Aa][Gg][Ee]-[Ii][Dd]: <\(.*\)@test>.*/\1/p'
+    imap "EXAMINE \"$(name_of "$1")\"" 'UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])' | tr -d '\r' |
+        awk -v marked="$uidplus" '/^\* [0-9]+ FETCH/ { gone = marked == "no" && /\\Deleted/ }
+                                  tolower($1) == "message-id:" && !gone { sub(/.*</, ""); sub(/@test>.*/, ""); print }'
 }
 flags_of() { # FOLDER NAME
     imap "EXAMINE \"$(name_of "$1")\"" 'UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])' | tr -d '\r' |
@@ -142,9 +141,9 @@ offers() {
         expect "${word%%:*} offered: ${word##*:}" test "$has" = "${word##*:}" || return 1
     done
     # As docs/servers.md has it.
-    line=$(sed -n "s/^<!-- offers $server --> *//p" "$TESTS/../docs/servers.md")
+    line=$(sed -n "s/^<!-- offers ${server_tool%.sh} --> *//p" "$TESTS/../docs/servers.md")
     echo "$line" | tr -d '\`' | tr ' ' '\n' | sed '/^$/d' | LC_ALL=C sort >"$box/documented"
-    diff "$box/documented" "$dir/offers" || { echo "  docs/servers.md does not say what $server offers:"; tr '\n' ' ' <"$dir/offers"; return 1; }
+    diff "$box/documented" "$dir/offers" || { echo "  docs/servers.md does not say what $server offers:"; tr "\\n" " " <"$dir/offers"; return 1; }
 }
 
 lists_folders() {
@@ -206,11 +205,7 @@ EOT
     expect "a system flag" wait_for 20 is_flagged INBOX flag '\Flagged' || return 1
     expect "one of two taken away" wait_for 20 is_flagged INBOX unflag '\Answered' || return 1
     expect "the other is gone" test "$(flags_of INBOX unflag | grep -c Flagged)" -eq 0 || return 1
-    if [ "$copies_flags" = yes ]; then
-        expect "read where it went" is_flagged Moved several '\Seen' || return 1
-    else
-        expect "its COPY loses flags" test "$(flags_of Moved several | grep -c Seen)" -eq 0 || return 1
-    fi
+    [ "$copies_flags" = no ] || expect "read where it went" is_flagged Moved several '\Seen' || return 1
     expect "the others are still there" wait_for 20 holds INBOX copy flag unflag keyword stay || return 1
     expect "looking does not mark as read" test "$(flags_of INBOX stay | grep -c Seen)" -eq 0 || return 1
     expect "MOVE where it is offered" test "$(log_count '> [^ ]* UID MOVE')" -"$([ $move = yes ] && echo gt || echo eq)" 0 || return 1
@@ -222,26 +217,20 @@ others_deleted() {
     config "$1" <<'EOT' || return 1
 rule "ours" { when = subject:contains "ours", actions = { move "Done" } }
 EOT
-    deliver theirs && wait_for 10 holds INBOX theirs && imap 'SELECT INBOX' 'UID STORE 1 +FLAGS.SILENT (\Deleted)' || return 1
+    deliver theirs && wait_for 10 has INBOX theirs && imap 'SELECT INBOX' 'UID STORE 1 +FLAGS.SILENT (\Deleted)' || return 1
     start_daemon && deliver ours1 ours2 || return 1
     wait_for 30 holds Done ours1 ours2 && settled || return 1
     if [ "$move" = yes ] || [ "$uidplus" = yes ]; then
         expect "theirs is still there, ours are gone" wait_for 20 holds INBOX theirs || return 1
     else
         expect "ours are left marked" wait_for 20 is_flagged INBOX ours1 '\Deleted' || return 1
-        expect "nothing is removed" holds INBOX theirs ours1 ours2 || return 1
+        expect "nothing is removed" test "$(imap 'EXAMINE INBOX' | tr -d '\r' | sed -n 's/^\* \([0-9]*\) EXISTS/\1/p')" -eq 3 || return 1
         expect "it says so" logged 'left marked .*Deleted' || return 1
     fi
     ! grep -q 'msg="> [^ ]* EXPUNGE' "$log" || { echo "  sent a bare EXPUNGE"; return 1; }
     stop_daemon
 }
-others_deleted_by_default() {
-    kept=$more more=$(echo "$more" | sed 's/allow_expunge = true,//')
-    others_deleted ''
-    code=$?
-    more=$kept
-    return $code
-}
+others_deleted_by_default() { others_deleted ''; }
 others_deleted_without_move() {
     if [ "$uidplus" = yes ]; then others_deleted 'disable_extensions = { "MOVE" },'; else others_deleted_by_default; fi
 }
@@ -299,7 +288,7 @@ EOT
         kill_daemon
     done
     deliver $(numbered n 1 5) && start_daemon || return 1
-    wait_for 60 holds Done $(numbered m 1 30) $(numbered n 1 5) && settled || return 1
+    wait_for 60 holds Done $(numbered m 1 30) $(numbered n 1 5) && settled || { "$MAILRULED" queue; echo "INBOX: " $(contents INBOX); echo "Done: " $(contents Done | sort); return 1; }
     expect "those with a copy, once" holds Sevens m7 m17 m27 || return 1
     expect "nothing is left" wait_for 20 holds INBOX || return 1
     [ "$copies_flags" = no ] || expect "flagged before they went" is_flagged Done m30 '\Flagged' || return 1

@@ -1,10 +1,10 @@
 #!/bin/sh
 # One suite on every server that Debian has: Dovecot, Cyrus (in two layouts), Courier, GNU Mailutils' imap4d; side by side,
-# because most of it is waiting. SERVERS names some of them only; FULL=1 adds imap4d on mbox files, where each delivery
-# changes UIDVALIDITY. What a server offers is compared with docs/servers.md; ONLY is a part of a case's name.
+# because most of it is waiting. SERVERS names some of them only. What a server offers is compared with docs/servers.md; ONLY is
+# a part of a case's name.
 set -u
 : "${MAILRULED:?}" "${TOOLS:?}" "${TESTS:?}"
-servers=${SERVERS:-"dovecot cyrus cyrus-dots courier imap4d${FULL:+ imap4d-mbox}"}
+servers=${SERVERS:-"dovecot cyrus cyrus-dots courier imap4d"}
 said=$(mktemp -d)
 pids=''
 clean_up() {
