@@ -166,7 +166,7 @@ EOT
     daemon && wait_for 30 watching_more_than 1 || return 1
     deliver a && append Work b || return 1
     wait_for 30 holds Done a && wait_for 30 holds Done/Work b && settled || return 1
-    expect "both empty" holds INBOX && expect "both empty" holds Work && stop_daemon
+    wait_for 20 holds INBOX && wait_for 20 holds Work && stop_daemon
 }
 
 flag_actions() {
@@ -259,7 +259,7 @@ EOT
     deliver $(numbered a 1 8) && append INBOX b1 b2 || return 1
     start_daemon || return 1
     wait_for 30 holds Done first $(numbered a 1 8) b1 b2 && settled || return 1
-    expect "nothing is left" holds INBOX && stop_daemon
+    wait_for 20 holds INBOX && stop_daemon
 }
 
 server_is_killed() {
@@ -271,7 +271,9 @@ EOT
     "$TESTS/tools/$server_tool" restart "$dir/server" || return 1
     deliver a2 a3 || return 1
     wait_for 60 holds Done a1 a2 a3 && deliver a4 && wait_for 30 holds Done a1 a2 a3 a4 && settled || return 1
-    expect "nothing is left" holds INBOX && stop_daemon
+    # Where they stay, marked, the server's death took the marks away; they are not moved again.
+    [ "$uidplus" = no ] || wait_for 20 holds INBOX || return 1
+    stop_daemon
 }
 
 # Killed as soon as the first of a batch has arrived: then most commands are under way.
@@ -284,13 +286,13 @@ EOT
     for delay in '> [^ ]* UID STORE' '> [^ ]* UID \(COPY\|MOVE\)' '> [^ ]* UID \(EXPUNGE\|MOVE\|STORE\)' '> [^ ]* UID FETCH'; do
         start_at=$(wc -l <"$log")
         daemon
-        wait_for 20 sh -c "tail -n +$((start_at + 1)) '$log' | grep -q '$delay' || ! kill -0 $daemon" >/dev/null
+        wait_for 4 sh -c "tail -n +$((start_at + 1)) '$log' | grep -q '$delay' || ! kill -0 $daemon" >/dev/null
         kill_daemon
     done
     deliver $(numbered n 1 5) && start_daemon || return 1
     wait_for 60 holds Done $(numbered m 1 30) $(numbered n 1 5) && settled || { "$MAILRULED" queue; echo "INBOX: " $(contents INBOX); echo "Done: " $(contents Done | sort); return 1; }
     expect "those with a copy, once" holds Sevens m7 m17 m27 || return 1
-    expect "nothing is left" wait_for 20 holds INBOX || return 1
+    wait_for 20 holds INBOX || return 1
     [ "$copies_flags" = no ] || expect "flagged before they went" is_flagged Done m30 '\Flagged' || return 1
     stop_daemon
 }
