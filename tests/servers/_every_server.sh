@@ -243,7 +243,7 @@ EOT
     start_daemon && deliver made1 refused1 made2 || return 1
     wait_for 30 holds New/Folder made1 made2 && wait_for 30 queue_says 'parked' || return 1
     expect "the reason names the folder" queue_says 'Nowhere' || return 1
-    expect "untouched" holds INBOX refused1 || return 1
+    wait_for 20 holds INBOX refused1 || return 1
     expect "and not marked" test "$(flags_of INBOX refused1 | grep -c Deleted)" -eq 0 || return 1
     expect "not made" test -z "$(imap "LIST \"\" \"$(name_of Nowhere)\"" | grep LIST.*Nowhere)" || return 1
     # Somebody removes the folder behind its back: it is made again.
