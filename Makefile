@@ -112,6 +112,7 @@ $(foreach l,$(LAYERS),$(eval $(call UNIT_RULES,$l)))
 SCRIPT_SRCS := $(wildcard tests/script/*.c)
 $(BUILD)/unit/session/dialogs: $(SCRIPT_SRCS) $(filter-out %/talk.c,$(wildcard tests/session/*.c))
 $(BUILD)/unit/session/recordings: $(SCRIPT_SRCS) tests/session/talk.c
+$(BUILD)/unit/session/account: $(SCRIPT_SRCS)
 $(BUILD)/tools/imap_script: $(SCRIPT_SRCS)
 
 # --- programs that tests use: tests/tools/NAME.c; those of PRELOADS are loaded into others ------------------------------

@@ -2,7 +2,7 @@
  * action/queue.h - carries out the steps of plans on one folder's messages.
  *
  * One queue a watched folder. Items wait in it until a session has the folder selected (attach), are sent with their
- * neighbours of the same kind as one command (at most LIMIT_IMAP_BATCH messages), journaled, and reported. Verbs live one a
+ * neighbours of the same kind as one command (at most what session_batch() and the length of a line allow), journaled, and reported. Verbs live one a
  * file behind one table (src/action/verb_priv.h).
  *
  * What happens to an item, each exactly once until it is added again:
@@ -34,6 +34,7 @@ typedef struct action_item {
     bool maybe_done;        /* it may have been sent by an earlier run or connection */
     uint8_t note[32];       /* what the journal kept when it was begun */
     size_t note_len;
+    unsigned throttled; /* times the server asked for patience instead */
     void *user;
     struct action_batch *batch; /* the queue's; NULL = waits */
 } action_item;

@@ -16,8 +16,14 @@
 #define LIMIT_IMAP_RESPONSE (128 * 1024 * 1024) /* one response with its literals */
 #define LIMIT_IMAP_SET_RANGES 10000            /* ranges in one sequence-set of a server */
 #define LIMIT_IMAP_MAILBOX_NAME 1000           /* octets, decoded */
-#define LIMIT_IMAP_COMMAND_LINE 1000           /* octets we send before a set is split (Yahoo) */
-#define LIMIT_IMAP_BATCH 100                   /* UIDs in one MOVE, COPY or STORE */
+#define LIMIT_IMAP_COMMAND_LINE 8000           /* octets of a command's first line that we send; less for some servers */
+#define LIMIT_IMAP_BATCH 100                   /* UIDs in one command; less for some servers (session/quirks.h) */
+#define LIMIT_IMAP_SEARCH_PAGE 5000            /* UIDs in one answer to a SEARCH where PARTIAL is offered */
+
+/* What an account has unless the config says otherwise; a server's own customs replace these, not what was stated. */
+#define DEFAULT_CONNECTIONS 4
+#define DEFAULT_IDLE_RENEW_MS (9 * 60000)
+#define DEFAULT_POLL_MS 60000
 
 /* Frames between keeper and evaluator. */
 #define LIMIT_FRAME (160 * 1024 * 1024)

@@ -57,6 +57,8 @@ enum imap_capability {
     IMAP_CAP_UTF8_ONLY,
     IMAP_CAP_WITHIN,
     IMAP_CAP_X_GM_EXT_1,
+    IMAP_CAP_XSTOP,            /* the first Proton Mail Bridge */
+    IMAP_CAP_XYMHIGHESTMODSEQ, /* Yahoo */
     IMAP_CAPS /* at most 64 */
 };
 

@@ -196,6 +196,7 @@ enum imap_search_return {
 /* Every criterion given must hold; none at all is ALL. */
 typedef struct imap_search_want {
     uint32_t returns;     /* enum imap_search_return: RETURN (...), needs ESEARCH. 0 = plain SEARCH */
+    uint32_t partial;     /* the lowest so many only: RETURN (PARTIAL 1:n) instead; needs PARTIAL (RFC 9394) */
     const imap_set *uids; /* NULL = all */
     uint32_t uid_from;    /* UID n and above, 0 = none */
     const char *header;   /* HEADER header value, both or none */

@@ -36,6 +36,8 @@
 #include "net/secret.h"
 #include "net/tls.h"
 #include "net/transport.h"
+#include "session/pace.h"
+#include "session/quirks.h"
 
 typedef struct session session;
 
@@ -61,6 +63,7 @@ typedef struct session_idle_memory {
 /* Copied, strings and all. 0 in a number means the default. */
 typedef struct session_config {
     const char *host;
+    const char *behaves_like; /* host whose quirks to expect, where `host` is a tunnel to it; NULL = host */
     uint16_t port; /* by tls */
     enum transport_tls tls; /* none: loopback only */
     const char *tls_ca, *proxy; /* NULL = none */
@@ -69,8 +72,10 @@ typedef struct session_config {
     bool token;               /* the secret is an OAuth2 access token, not a password; for auth = AUTO */
     uint32_t connect_ms;      /* TCP, and again TLS with greeting: 30,000 */
     uint32_t timeout_ms;      /* silence of the server while it owes an answer: 60,000 */
-    uint32_t idle_renew_ms;   /* an IDLE is renewed at the latest after this, less up to 20 %: 540,000 */
+    uint32_t idle_renew_ms;   /* an IDLE is renewed at the latest after this, less up to 20 %: 540,000, or what the
+                                 server is known to bear (session/quirks.h) */
     session_idle_memory *idle_memory; /* borrowed, outlives the session; NULL = learn nothing */
+    session_pace *pace;       /* of the account: borrowed, outlives the session; NULL = one of its own */
     const char *const *disabled; /* capability words not to be believed ("MOVE"), NULL-terminated; NULL = none */
     const char *const *enable;   /* ENABLE these where offered ("CONDSTORE", "QRESYNC"), NULL-terminated; NULL = none */
     bool allow_expunge;       /* session_expunge() (bare EXPUNGE) may be used */
@@ -83,7 +88,7 @@ typedef struct session_config {
 enum session_notice {
     SESSION_NOTICE_ALERT,           /* [ALERT]: to be shown to the user */
     SESSION_NOTICE_NOTIFY_OVERFLOW, /* NOTIFY is off, nothing more comes from it: look at every folder again */
-    SESSION_NOTICE_THROTTLED,       /* [THROTTLED] and the like on an OK: slow down */
+    SESSION_NOTICE_THROTTLED,       /* [THROTTLED] and the like on an OK: the pace has become slower */
 };
 
 typedef struct session_info {
@@ -94,6 +99,7 @@ typedef struct session_info {
     const char *server; /* "Dovecot" and the like from ID, escaped; NULL = did not say */
     const char *tls;    /* "TLSv1.3 ..."; NULL without TLS */
     const char *peer;   /* address */
+    const session_quirks *quirks; /* what this server does otherwise; never NULL */
 } session_info;
 
 /* Each may be NULL except secret (unless EXTERNAL) and closed. "The folder" is the selected one, or while a SELECT is
@@ -174,7 +180,8 @@ typedef struct session_folder {
  * err of a NO or BAD: ERROR_NO_FOLDER (TRYCREATE, NONEXISTENT), ERROR_PERMISSION (NOPERM, CANNOT, READ-ONLY),
  * ERROR_QUOTA (OVERQUOTA), ERROR_LIMIT (TOOBIG), ERROR_BUSY (LIMIT, INUSE, UNAVAILABLE, throttling; retry_after_ms
  * where told), ERROR_AUTH (AUTHORIZATIONFAILED, EXPIRED, ...), ERROR_REFUSED (else; EXPUNGEISSUED with retry NOW: look
- * again). Only throttling has class account; the others have message, or folder for a command on one. */
+ * again; LIMIT of a STORE: ERROR_LIMIT, a flag too many). Only throttling has class account; the others have message, or
+ * folder for a command on one. */
 typedef struct session_result {
     error *err;
     bool sent, answered;
@@ -218,9 +225,20 @@ typedef struct session_call {
  * mistaken for each other's wait for each other. A command on UIDs belongs to the folder that was selected, or about to
  * be, when it was made: if that SELECT fails or another was selected since, it fails with ERROR_NO_FOLDER, not sent.
  *
- * Sets: at most LIMIT_IMAP_COMMAND_LINE octets when formatted (imap_set_take() cuts them), else ERROR_LIMIT.
+ * Sets: cut them with imap_set_take() by session_batch() and the room that the rest of the command leaves. A command whose
+ * first line is longer than the server is known to take (quirks.command_octets) fails with ERROR_LIMIT, not sent.
+ *
+ * MESSAGELIMIT (RFC 9738): where the server did only a part of a FETCH or SEARCH the session asks for the rest by itself,
+ * before `done`. STORE, COPY, MOVE and EXPUNGE of more than it does at a time end with ERROR_LIMIT and retry NOW, and
+ * session_batch() has become smaller; the code is MESSAGELIMIT, and with condition OK a part was done.
  */
 #define SESSION_IN_FLIGHT 16
+
+/* Messages that one command should name at most. */
+size_t session_batch(const session *s);
+/* Octets that a set may take beside so many others in the command's line. */
+size_t session_set_room(const session *s, size_t others);
+size_t session_fetch_room(const session *s, const imap_fetch_want *want); /* the same for a FETCH of that */
 
 /* options may be NULL. A failed SELECT leaves no folder selected. */
 void session_select(session *s, const char *folder, bool read_only, const imap_select_options *options,
@@ -245,6 +263,9 @@ void session_create(session *s, const char *folder, uint32_t special_use, const 
 void session_subscribe(session *s, const char *folder, const session_call *call);
 void session_append(session *s, const imap_append *append, const session_call *call);
 void session_noop(session *s, const session_call *call);
+/* Is there news in the selected folder? NOOP, or what shows it on this server: STATUS of it, or SELECT again (`done` then
+ * gets result->folder, whose UIDVALIDITY may be another one). */
+void session_poll(session *s, const session_call *call);
 void session_notify(session *s, const imap_notify *notify, const session_call *call); /* NULL = NOTIFY NONE */
 
 /* Any other command, made with session_writer(). Takes it over. data_kinds: bits 1 << enum imap_kind of untagged

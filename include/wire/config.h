@@ -83,6 +83,7 @@ typedef struct wire_account {
     bool compress;
     bool allow_expunge;
     wire_strings disable_extensions; /* capability names never to be used */
+    char *behaves_like; /* host whose customs to expect, where `host` is a tunnel to it; NULL = host */
 } wire_account;
 
 typedef struct wire_header {

@@ -280,6 +280,7 @@ function notify(...) end
 ---@field compress? boolean
 ---@field allow_expunge? boolean
 ---@field disable_extensions? string[]
+---@field behaves_like? string
 
 ---@class mailruled.Webhook
 ---@field url string

@@ -166,6 +166,7 @@ struct lookup {
     uint32_t found; /* UID in the target; 0 = none */
     error *err;     /* not known: look again */
     error *refused; /* by the server: later */
+    const char *message_id;
 };
 
 static void back(void *user, const session_result *result) {
@@ -205,16 +206,22 @@ static void entered(void *user, const session_result *result) {
     }
 }
 
+/* Not SEARCH HEADER: it finds <17@x> where <7@x> is looked for, and is broken on more than one server. */
+static void seen(void *user, const imap_response *response) {
+    struct lookup *l = user;
+    g_autofree char *id = response->kind == IMAP_FETCH ? verify_message_id(&response->fetch) : NULL;
+
+    if (id && verify_same_id(l->message_id, id) && (!l->found || response->fetch.uid < l->found)) {
+        l->found = response->fetch.uid;
+    }
+}
+
 /* A target that is not there any more, or another one by that name, has no copy. */
-static void searched(void *user, const session_result *result) {
+static void compared(void *user, const session_result *result) {
     struct lookup *l = user;
 
     if (result->err && result->err->code != ERROR_NO_FOLDER && result->err->code != ERROR_GONE) {
         l->err = error_copy(result->err);
-    }
-    l->found = !result->err && result->found ? imap_set_min(result->found) : 0;
-    if (!result->err && !l->found && !result->found_whole && !l->refused) {
-        l->refused = error_new(ERROR_PROTOCOL, "the server does not say whether \"%s\" has a copy", l->c->batch->target);
     }
 }
 
@@ -223,11 +230,12 @@ static void searched(void *user, const session_result *result) {
 static void look(struct copying *c, action_item *item) {
     session *s = batch_session(c->batch);
     struct lookup *l = g_new0(struct lookup, 1);
-    imap_search_want want = {.uid_from = get32(item->note + 5), .header = "Message-ID", .header_value = item->message_id};
 
     l->c = c;
+    l->message_id = item->message_id;
     session_select(s, c->batch->target, true, NULL, &(session_call){.done = entered, .user = l});
-    session_search(s, &want, &(session_call){.done = searched, .user = l, .uidvalidity = get32(item->note + 1)});
+    session_fetch_from(s, get32(item->note + 5), &verify_want,
+                       &(session_call){.done = compared, .data = seen, .user = l, .uidvalidity = get32(item->note + 1)});
     session_select(s, batch_folder(c->batch), false, NULL, &(session_call){.done = back, .user = l});
 }
 
@@ -241,7 +249,7 @@ void copying_start(struct action_batch *batch, void (*then)(struct action_batch 
             set_pair(batch, get32(item->note + 1), item->uid, get32(item->note + 5));
         }
         then(batch);
-    } else if (item->maybe_done && item->note_len == 9 && get32(item->note + 5) && item->message_id) {
+    } else if (item->maybe_done && item->note_len == 9 && get32(item->note + 5) && item->message_id && *item->message_id) {
         look(c, item);
     } else {
         ask_status(c);

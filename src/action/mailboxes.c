@@ -29,6 +29,7 @@ struct refresh {
     mailboxes *owner;
     session *session;
     struct waiter waiter;
+    bool extended; /* LIST with RETURN */
 };
 
 static void mailbox_free(gpointer data) {
@@ -98,6 +99,8 @@ static void listed(void *user, const imap_response *response) {
     g_ptr_array_add(m->incoming, box);
 }
 
+static void refreshed(void *user, const session_result *result);
+
 /* Roles by usual names, but only where the server names none of that kind. */
 static void guess_roles(GPtrArray *list, char delimiter) {
     uint32_t told = 0;
@@ -115,10 +118,25 @@ static void guess_roles(GPtrArray *list, char delimiter) {
     }
 }
 
+/* Some servers say OK to LIST with RETURN, and nothing else (not even INBOX: that cannot be), or BAD. */
+static bool list_plainly(struct refresh *r, const session_result *result) {
+    bool in_vain = result->err ? result->answered : r->owner->incoming && !r->owner->incoming->len;
+    bool again = r->extended && r->owner->incoming && in_vain;
+
+    if (again) {
+        r->extended = false;
+        session_list(r->session, "", "*", NULL, &(session_call){.done = refreshed, .data = listed, .user = r});
+    }
+    return again;
+}
+
 static void refreshed(void *user, const session_result *result) {
     struct refresh *r = user;
     mailboxes *m = r->owner;
 
+    if (list_plainly(r, result)) {
+        return;
+    }
     if (result->err || !m->incoming) {
         r->waiter.done(r->waiter.user, result->err);
         g_free(r);
@@ -139,13 +157,15 @@ void mailboxes_refresh(mailboxes *m, session *s, mailboxes_fn done, void *user) 
     struct refresh *r = g_new0(struct refresh, 1);
     imap_list_options options = {0};
 
-    *r = (struct refresh){m, s, {done, user}};
+    *r = (struct refresh){.owner = m, .session = s, .waiter = {done, user}};
     if (info) {
         m->delimiter = info->delimiter;
         g_free(m->prefix);
         m->prefix = g_strdup(info->prefix ? info->prefix : "");
-        options.extended = imap_can(info->caps, IMAP_CAP_SPECIAL_USE) && imap_can(info->caps, IMAP_CAP_LIST_EXTENDED);
+        options.extended = imap_can(info->caps, IMAP_CAP_SPECIAL_USE) && imap_can(info->caps, IMAP_CAP_LIST_EXTENDED) &&
+                           !info->quirks->plain_list;
         options.returns = options.extended ? IMAP_RETURN_SPECIAL_USE : 0;
+        r->extended = options.extended;
     }
     if (m->incoming) {
         g_ptr_array_free(m->incoming, TRUE);

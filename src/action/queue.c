@@ -8,6 +8,8 @@
  * nearly as much as one with fifty. */
 #define GATHER_ITEMS 500
 #define GATHER_MS 200
+/* Patience with a server that asks for it again and again for the same messages. */
+#define THROTTLED_MAX 5
 
 static const struct action_verb *const verbs[] = {
     [WIRE_VERB_MOVE] = &action_verb_move,     [WIRE_VERB_COPY] = &action_verb_copy,
@@ -95,6 +97,33 @@ static bool fits(const action_item *first, const action_item *item) {
            verb_of(first)->together(first, item);
 }
 
+/* How many of the batch's first items fit into one line beside a folder's name. */
+static size_t count_fitting(const action_queue *q, const struct action_batch *batch) {
+    const action_item *first = batch->items->pdata[0];
+    size_t name = first->step->folder ? 3 * strlen(first->step->folder) : 0; /* encoded, quoted */
+    imap_set all = IMAP_SET_INIT, chunk = IMAP_SET_INIT;
+
+    for (guint i = 0; i < batch->items->len; i++) {
+        imap_set_add(&all, ((action_item *)batch->items->pdata[i])->uid);
+    }
+    imap_set_take(&all, session_batch(q->session), session_set_room(q->session, 300 + name), &chunk);
+    size_t n = (size_t)imap_set_size(&chunk);
+    imap_set_release(&all);
+    imap_set_release(&chunk);
+    return n;
+}
+
+/* Those that do not fit go back to the head of those that wait. */
+static void cut_batch(action_queue *q, struct action_batch *batch) {
+    size_t fitting = count_fitting(q, batch);
+
+    while (batch->items->len > fitting) {
+        action_item *item = g_ptr_array_remove_index(batch->items, batch->items->len - 1);
+        item->batch = NULL;
+        g_ptr_array_insert(q->waiting, 0, item);
+    }
+}
+
 /* Takes the first waiting item and all that may go with it. */
 static struct action_batch *form_batch(action_queue *q) {
     action_item *first = q->waiting->pdata[0];
@@ -106,7 +135,7 @@ static struct action_batch *form_batch(action_queue *q) {
     batch->items = g_ptr_array_new();
     for (guint i = 0; i < q->waiting->len; i++) {
         action_item *item = q->waiting->pdata[i];
-        if (batch->items->len < LIMIT_IMAP_BATCH && (item == first || fits(first, item))) {
+        if (batch->items->len < session_batch(q->session) && (item == first || fits(first, item))) {
             g_ptr_array_add(batch->items, item);
             item->batch = batch;
         } else {
@@ -115,6 +144,7 @@ static struct action_batch *form_batch(action_queue *q) {
     }
     g_ptr_array_set_size(q->waiting, (int)kept);
     g_ptr_array_sort(batch->items, by_uid);
+    cut_batch(q, batch);
     for (guint i = 0; i < batch->items->len; i++) {
         imap_set_add(&batch->uids, ((action_item *)batch->items->pdata[i])->uid);
     }
@@ -149,7 +179,7 @@ static void flush(void *user) {
     while (q->session && q->waiting->len && q->batches->len < BATCHES) {
         struct action_batch *batch = form_batch(q);
         if (batch->verb) {
-            batch->verb->start(batch);
+            verify_start(batch);
         } else {
             batch_failed(batch, error_new(ERROR_INVALID, "nothing here carries out \"%s\"",
                                           wire_verb_name(((action_item *)batch->items->pdata[0])->step->verb)));
@@ -220,13 +250,31 @@ void batch_again(struct action_batch *batch, bool maybe_done) {
     batch_free(batch);
 }
 
+/* What concerns the account, not these messages: they wait until the session lets commands leave again. */
+static bool throttled(struct action_batch *batch, const error *err) {
+    if (err->code != ERROR_BUSY || err->class_ != ERROR_CLASS_ACCOUNT) {
+        return false;
+    }
+    for (guint i = 0; i < batch->items->len; i++) {
+        if (((action_item *)batch->items->pdata[i])->throttled++ >= THROTTLED_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool batch_trouble(struct action_batch *batch, const session_result *result) {
     const error *err = result->err;
 
     if (!err) {
         return false;
     }
-    if (result->answered || (!result->sent && err->class_ == ERROR_CLASS_MESSAGE && err->code != ERROR_CANCELLED &&
+    if (result->answered && result->code->name == IMAP_CODE_MESSAGELIMIT && err->retry == ERROR_RETRY_NOW &&
+        batch->items->len > MAX(result->code->number, 1)) {
+        batch_again(batch, batch->emulate); /* in smaller ones */
+    } else if (result->answered && throttled(batch, err)) {
+        batch_again(batch, batch->emulate);
+    } else if (result->answered || (!result->sent && err->class_ == ERROR_CLASS_MESSAGE && err->code != ERROR_CANCELLED &&
                               err->code != ERROR_GONE)) {
         batch_failed(batch, error_copy(err));
     } else {

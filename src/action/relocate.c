@@ -93,7 +93,7 @@ static void look_for_items(struct action_batch *batch) {
 }
 
 static bool refuses_move(const session_result *result) {
-    return result->answered && (result->condition == IMAP_BAD_COMMAND || result->code->name == IMAP_CODE_CANNOT);
+    return result->answered && result->err->code != ERROR_BUSY && (result->condition == IMAP_BAD_COMMAND || result->code->name == IMAP_CODE_CANNOT);
 }
 
 static void moved(void *user, const session_result *result) {
@@ -106,6 +106,10 @@ static void moved(void *user, const session_result *result) {
     } else if (refuses_move(result) && batch_session(batch)) {
         batch_move_refused(batch);
         emulate(batch);
+    } else if (result->answered && result->code->name == IMAP_CODE_EXPUNGEISSUED && batch_session(batch) &&
+               !batch->looked_again) {
+        batch->looked_again = true; /* some are gone: which, is asked for */
+        look_for_items(batch);
     } else if (result->answered && result->pair_count && batch_session(batch)) {
         /* NO after a part of it: what went is told, the rest is asked for. */
         for (guint i = 0; i < batch->items->len; i++) {

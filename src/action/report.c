@@ -137,8 +137,9 @@ void batch_gone(struct action_batch *batch, const imap_set *still_there) {
     }
 }
 
-/* 30 s, 2 min, 8 min, 32 min, then 2 h. */
-static uint64_t delay_after(uint32_t tries) {
+/* 30 s, 2 min, 8 min, 32 min, then 2 h. A full mailbox is not emptied in minutes: 8 min at first. */
+static uint64_t delay_after(uint32_t tries, const error *err) {
+    tries += err->code == ERROR_QUOTA ? 2 : 0;
     return tries < 4 ? UINT64_C(30000) << (2 * tries) : 7200000;
 }
 
@@ -151,7 +152,7 @@ void batch_failed(struct action_batch *batch, error *err) {
     for (guint i = 0; i < batch->items->len; i++) {
         tries = MIN(tries, ((action_item *)batch->items->pdata[i])->tries);
     }
-    r->delay_ms = err->retry == ERROR_RETRY_NEVER ? 0 : MAX(delay_after(tries), MIN(err->retry_after_ms, 1800000));
+    r->delay_ms = err->retry == ERROR_RETRY_NEVER ? 0 : MAX(delay_after(tries, err), MIN(err->retry_after_ms, 1800000));
     if (err->retry == ERROR_RETRY_NOW) {
         r->delay_ms = 1000;
     }

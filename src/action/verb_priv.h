@@ -18,6 +18,7 @@ struct action_batch {
     char *target;     /* server's name, NULL = none */
     bool created;     /* CREATE was tried */
     bool emulate;     /* MOVE by COPY, STORE and EXPUNGE */
+    bool looked_again; /* after EXPUNGEISSUED: which are still there */
     struct {
         uint32_t validity, uidnext; /* of the target before the COPY */
     } mark;
@@ -65,6 +66,12 @@ bool relocate_together(const action_item *a, const action_item *b);
 /* copying.c: journal the target's UIDNEXT, COPY, keep the pairs in the batch, then go on. Looks first whether items that
  * are maybe_done are in the target already. */
 void copying_start(struct action_batch *batch, void (*then)(struct action_batch *batch));
+
+/* verify.c: what of the batch is still the message that is meant? Then the verb's start(). */
+void verify_start(struct action_batch *batch);
+extern const imap_fetch_want verify_want;             /* the Message-ID */
+char *verify_message_id(const imap_fetch *fetch);     /* from that; without brackets, "" = has none; NULL = not sent. g_free */
+bool verify_same_id(const char *journaled, const char *fetched); /* journaled may be NULL, or have brackets */
 
 /* target.c: batch->target must exist: made if missing and allowed. then() is called at once where nothing is to be done. */
 void target_ensure(struct action_batch *batch, void (*then)(struct action_batch *batch));

@@ -15,6 +15,7 @@ struct account *account_new(struct keeper *keeper, const wire_account *config) {
     a->log.group = "imap";
     a->log.account = a->name;
     a->boxes = mailboxes_new(&a->log);
+    session_pace_init(&a->pace, &keeper->random);
     a->watchers = g_ptr_array_new();
     a->folders = g_ptr_array_new();
     a->round = round_new(a);

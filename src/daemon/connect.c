@@ -35,7 +35,7 @@ static enum session_auth auth_of(enum wire_auth auth) {
     return map[auth];
 }
 
-session *connect_new(const struct connect_env *env, const wire_account *c, session_idle_memory *memory,
+session *connect_new(const struct connect_env *env, const wire_account *c, session_idle_memory *memory, session_pace *pace,
                      const session_events *events, void *user, const log_ctx *log) {
     static const enum transport_tls tls[] = {
         [WIRE_TLS_IMPLICIT] = TRANSPORT_TLS_IMPLICIT, [WIRE_TLS_STARTTLS] = TRANSPORT_TLS_STARTTLS,
@@ -48,10 +48,11 @@ session *connect_new(const struct connect_env *env, const wire_account *c, sessi
         disabled[i] = c->disable_extensions.v[i];
     }
     session_config config = {
-        .host = c->host, .port = c->port, .tls = tls[c->tls], .tls_ca = c->tls_ca, .proxy = c->proxy, .user = c->user,
+        .host = c->host, .behaves_like = c->behaves_like, .port = c->port, .tls = tls[c->tls], .tls_ca = c->tls_ca, .proxy = c->proxy, .user = c->user,
         .auth = auth_of(c->auth), .token = c->auth == WIRE_AUTH_XOAUTH2 || c->auth == WIRE_AUTH_OAUTHBEARER,
         .connect_ms = (uint32_t)MIN(c->timeout_ms, 30000), .timeout_ms = (uint32_t)c->timeout_ms,
-        .idle_renew_ms = (uint32_t)c->idle_renew_ms, .idle_memory = memory, .disabled = disabled,
+        .idle_renew_ms = c->idle_renew_ms == DEFAULT_IDLE_RENEW_MS ? 0 : (uint32_t)c->idle_renew_ms,
+        .idle_memory = memory, .pace = pace, .disabled = disabled,
         .allow_expunge = c->allow_expunge, .client_name = "mailruled", .client_version = MAILRULED_VERSION,
         .limits = env->limits,
     };

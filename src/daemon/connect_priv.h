@@ -14,8 +14,8 @@ struct connect_env {
     const struct limits *limits;
 };
 
-/* A session for the account, not opened yet. memory may be NULL; events.secret has to answer with connect_secret(). */
-session *connect_new(const struct connect_env *env, const wire_account *account, session_idle_memory *memory,
+/* A session for the account, not opened yet. memory and pace may be NULL; events.secret has to answer with connect_secret(). */
+session *connect_new(const struct connect_env *env, const wire_account *account, session_idle_memory *memory, session_pace *pace,
                      const session_events *events, void *user, const log_ctx *log);
 /* secret_resolve() of what the config describes; not for WIRE_SECRET_NONE. */
 secret_request *connect_secret(event_loop *loop, const wire_secret *from, secret_fn fn, void *user);

@@ -73,6 +73,8 @@ struct account {
     struct round *round; /* round.c */
     uint64_t no_push_until; /* elapsed ms; the server refused NOTIFY or could not keep up */
     session_idle_memory idle_memory;
+    session_pace pace;
+    uint64_t bytes_in, bytes_out; /* of connections that have ended */
     unsigned in_flight;  /* messages in memory */
     unsigned auth_failures;
     bool paused;         /* by the user */
@@ -119,6 +121,16 @@ void round_ask(struct folder *f); /* the selected one: is it still what its name
 bool round_under_way(const struct round *r);
 /* A STATUS of f came, asked for or not: is there something to look for? */
 void round_told(struct folder *f, const imap_status *status);
+
+/* --- pace.c: what the account's connections may do together -------------------------------------------------------- */
+
+unsigned pace_connections(const struct account *a);        /* how many there may be now */
+uint64_t pace_connect_wait(const struct account *a);       /* ms until another one may be made, or it is to be asked again; 0 = now */
+bool pace_crowded(const struct account *a);                /* the server bears no more than there are */
+uint64_t pace_poll_ms(const struct account *a);            /* how often to ask where nothing is pushed */
+void pace_connection_ended(struct account *a, const session *s); /* before s is freed; NULL = there was none */
+/* "bytes_in":..,"bytes_out":..,"connections":..,"pauses":..,"paused_ms":..,"quirks":".." for an object of JSON. */
+void pace_json(const struct account *a, GString *out);
 
 /* --- watcher.c: one connection ---------------------------------------------------------------------------------------- */
 

@@ -151,6 +151,7 @@ void folder_selected(struct folder *f, const session_result *result) {
         return;
     }
     folder_set_trouble(f, NULL);
+    f->account->auth_failures = 0; /* not at the login: Exchange lets in whom it then refuses */
     f->missing = false;
     f->selected = true;
     f->read_only = result->folder->read_only;
@@ -282,6 +283,10 @@ static void on_resume(void *user) {
         watcher_nudge(f->watcher);
     } else if (!f->resuming) {
         resume_start(f);
+        if (f->look_again && !f->look) { /* the last one failed */
+            f->look_again = false;
+            look_start(f, true);
+        }
     }
 }
 

@@ -87,15 +87,11 @@ static void expand(const struct account *a, const char *pattern, struct wanted *
 
 /* --- on which connection ---------------------------------------------------------------------------------------------------- */
 
-static guint budget_of(const struct account *a) {
-    return MAX(a->config->connections, 1);
-}
-
 static guint index_for(const struct account *a, guint at, guint total) {
     if (push_offered(a)) {
         return 0;
     }
-    return MIN(at, MIN(budget_of(a), total) - 1);
+    return MIN(at, MIN(pace_connections(a), total) - 1);
 }
 
 static struct watcher *watcher_at(struct account *a, guint index) {
@@ -161,7 +157,7 @@ static void forget_missing(struct account *a, const struct wanted *list) {
 }
 
 static void set_going(struct account *a) {
-    guint budget = budget_of(a);
+    guint budget = pace_connections(a);
 
     for (guint i = 0; i < a->watchers->len; i++) {
         struct watcher *w = a->watchers->pdata[i];
@@ -194,7 +190,7 @@ void layout_make(struct account *a) {
 
 bool layout_relieve(struct watcher *w) {
     struct account *a = w->account;
-    guint budget = budget_of(a);
+    guint budget = pace_connections(a);
     struct watcher *worker;
     bool any = false;
 

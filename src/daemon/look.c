@@ -7,13 +7,10 @@
  */
 #include "daemon_priv.h"
 
-#define CHUNK 200
-#define CHUNKS 3
+#define CHUNKS 6
 /* Looks in vain, one soon after the other, before there is a pause. */
 #define VAIN_MAX 10
 #define VAIN_MS 1000
-/* Room for the rest of the command beside the set. */
-#define SET_OCTETS (LIMIT_IMAP_COMMAND_LINE - 200)
 
 struct look {
     struct folder *folder; /* NULL = cancelled: what comes back is dropped */
@@ -57,6 +54,7 @@ static void look_end(struct look *l) {
     f->look = NULL;
     count_vain(f, !failed && !any);
     if (failed) {
+        f->look_again = true;
         folder_resume_in(f, 5000);
     } else if (f->look_again || any) {
         bool again = f->look_again;
@@ -273,7 +271,7 @@ static void find_holes(struct chunk *c) {
     }
     GString *text = g_string_new(NULL);
     imap_set_format(&c->unsure, text);
-    if (text->len > SET_OCTETS) {
+    if (text->len > session_set_room(folder_session(c->look->folder), 0)) {
         imap_set_clip(&c->unsure, c->from, c->from);
     }
     g_string_free(text, TRUE);
@@ -283,15 +281,15 @@ static void fetched(void *user, const session_result *result) {
     struct chunk *c = user;
     struct folder *f = c->look->folder;
 
-    if (result->err && f && result->answered && c->asked.count) {
+    if (result->err && f && result->answered && result->err->class_ != ERROR_CLASS_ACCOUNT) {
         /* One message the server chokes on must not hold up the others: one by one, then a row for the culprit. */
-        if (imap_set_size(&c->asked) == 1) {
+        if (c->asked.count && imap_set_size(&c->asked) == 1) {
             imap_set_add_range(&c->unsure, imap_set_min(&c->asked), imap_set_min(&c->asked));
             c->last = imap_set_max(&c->asked);
             verify(c);
             return;
         }
-        f->poison = CHUNK;
+        f->poison = LIMIT_IMAP_BATCH;
     }
     if (result->err || !f) {
         chunk_failed(c, result->err);
@@ -342,12 +340,13 @@ static void delivered(void *user, const imap_response *response) {
 static void fetch_chunk(struct look *l) {
     struct folder *f = l->folder;
     struct chunk *c = chunk_new(l);
-    unsigned size = f->poison ? 1 : CHUNK;
+    const imap_fetch_want *want = message_want(f);
+    size_t size = f->poison ? 1 : session_batch(folder_session(f));
 
     f->poison -= f->poison ? 1 : 0;
-    imap_set_take(&l->todo, size, SET_OCTETS, &c->asked);
+    imap_set_take(&l->todo, size, session_fetch_room(folder_session(f), want), &c->asked);
     c->from = imap_set_min(&c->asked);
-    session_fetch(folder_session(f), &c->asked, message_want(f),
+    session_fetch(folder_session(f), &c->asked, want,
                   &(session_call){.done = fetched, .data = delivered, .user = c, .uidvalidity = f->uidvalidity});
 }
 
@@ -439,7 +438,7 @@ static void begin(struct folder *f, uint32_t next, uint32_t gap) {
     session *s = folder_session(f);
 
     c->from = next;
-    if (gap > CHUNK || f->poison) {
+    if (gap > session_batch(s) || f->poison) {
         session_search(s, &(imap_search_want){.uid_from = next},
                        &(session_call){.done = listed, .user = c, .uidvalidity = f->uidvalidity});
     } else {

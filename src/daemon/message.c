@@ -15,6 +15,8 @@
 /* Deliveries of one mail within this time are copies, not the same message again. */
 #define TWINS_MS 30000
 #define RECENT_MAX 4096
+/* Octets that the names of header fields must leave for UIDs in a command. */
+#define FIELDS_ROOM 200
 
 static const char *const stage_names[MESSAGE_STAGES] = {"arriving", "fetching", "evaluating", "planning", "acting"};
 
@@ -106,6 +108,9 @@ const imap_fetch_want *message_want(struct folder *f) {
     }
     f->want.sections = &f->want_section;
     f->want.section_count = 1;
+    if (f->watcher->session && session_fetch_room(f->watcher->session, &f->want) < FIELDS_ROOM) {
+        f->want_section = (imap_section_want){.kind = IMAP_SECTION_HEADER}; /* so many names leave none for UIDs */
+    }
     return &f->want;
 }
 

@@ -93,7 +93,7 @@ struct folder *watcher_home(const struct watcher *w) {
 /* The next look without being told; one that is due sooner stays. */
 static void plan_poll(struct watcher *w) {
     const wire_account *c = w->account->config;
-    uint64_t wait = w->on_demand ? LINGER_MS : w->polling ? MIN(c->poll_ms, c->reconcile_ms) : c->reconcile_ms;
+    uint64_t wait = w->on_demand ? LINGER_MS : w->polling ? MIN(pace_poll_ms(w->account), c->reconcile_ms) : c->reconcile_ms;
 
     if (!loop_timer_active(w->poll) || loop_timer_left(w->poll) > wait) {
         /* Accounts that began together need not be proven together for ever. */
@@ -156,6 +156,19 @@ void next_step(void *watcher) {
     }
 }
 
+static void polled(void *user, const session_result *result) {
+    struct watcher *w = user;
+
+    if (result->err || !w->at || !w->at->selected) {
+        return;
+    }
+    if (result->folder) {
+        folder_selected(w->at, result); /* asked by selecting it once more */
+    } else {
+        look_start(w->at, true);
+    }
+}
+
 /* Where nothing is pushed this finds new mail; where it is, this proves that nothing was missed. */
 void next_poll(void *watcher) {
     struct watcher *w = watcher;
@@ -168,8 +181,11 @@ void next_poll(void *watcher) {
         return;
     }
     if (w->at && w->at->selected) {
-        session_noop(w->session, &(session_call){0}); /* the server tells what came, or its STATUS gives it away */
-        round_ask(w->at);
+        bool tells = session_info_get(w->session)->quirks->poll == SESSION_POLL_NOOP;
+        session_poll(w->session, &(session_call){.done = tells ? NULL : polled, .user = w});
+        if (tells) {
+            round_ask(w->at); /* what NOOP did not tell its STATUS gives away */
+        }
     }
     watcher_nudge(w);
 }

@@ -14,8 +14,6 @@
 #define NAMES_OCTETS 4000
 /* The FETCH that belongs to an EXISTS comes with it; if not, it is asked for. */
 #define LATE_MS 150
-/* What came within Dovecot's blind second after SELECT is told by the NOOP after it. */
-#define SETTLE_MS 2000
 /* Refused: not offered again soon. Overflow: the server was too busy for once. */
 #define REFUSED_MS (24 * UINT64_C(3600000))
 #define OVERFLOW_MS UINT64_C(3600000)
@@ -203,7 +201,7 @@ void push_selected(struct folder *f) {
         w->push->awaited = 0;
         w->push->exists = now ? now->exists : 0;
         loop_timer_stop(w->push->late);
-        loop_timer_start(w->push->settle, SETTLE_MS);
+        loop_timer_start(w->push->settle, session_info_get(w->session)->quirks->settle_ms);
     }
 }
 

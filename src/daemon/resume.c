@@ -156,30 +156,55 @@ static bool take_up(struct folder *f, const struct state_message *stored) {
     return true;
 }
 
+static struct refetch *refetch_new(struct folder *f, size_t most) {
+    struct refetch *r = g_new0(struct refetch, 1);
+
+    r->folder = f;
+    r->rows = g_new0(int64_t, most);
+    g_ptr_array_add(f->refetches, r);
+    return r;
+}
+
+static void refetch_begin(struct refetch *r) {
+    if (r) {
+        state_attempt(r->folder->account->keeper->state, r->rows, r->n, attempt_counted, r);
+    }
+}
+
+/* In sets that fit one command. Who was asked for in vain before is asked for alone: one that the server cannot deliver
+ * must not drag the others down. */
+static void refetch(struct folder *f, const struct state_message *messages, size_t n) {
+    session *s = folder_session(f);
+    size_t most = MIN(session_batch(s), session_fetch_room(s, message_want(f)) / strlen("4294967295,"));
+    struct refetch *together = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!take_up(f, &messages[i])) {
+            continue;
+        }
+        bool alone = messages[i].attempts > 1;
+        struct refetch *r = !alone && together ? together : refetch_new(f, most);
+        imap_set_add(&r->uids, messages[i].uid);
+        r->rows[r->n++] = messages[i].row;
+        if (alone || r->n == most) {
+            refetch_begin(r);
+            together = alone ? together : NULL;
+        } else {
+            together = r;
+        }
+    }
+    refetch_begin(together);
+}
+
 static void listed(void *user, const error *err, const struct state_message *messages, size_t n, bool more) {
     struct folder *f = user;
-    struct refetch *r;
 
     f->resuming = false;
-    if (err || !f->selected || f->cursor.uidvalidity != f->uidvalidity) {
+    if (err || !f->selected || !f->scope || f->cursor.uidvalidity != f->uidvalidity) {
         folder_resume_in(f, 5000);
         return;
     }
-    r = g_new0(struct refetch, 1);
-    r->folder = f;
-    g_ptr_array_add(f->refetches, r);
-    r->rows = g_new0(int64_t, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        if (take_up(f, &messages[i])) {
-            imap_set_add(&r->uids, messages[i].uid);
-            r->rows[r->n++] = messages[i].row;
-        }
-    }
-    if (r->n) {
-        state_attempt(f->account->keeper->state, r->rows, r->n, attempt_counted, r);
-    } else {
-        refetch_free(r);
-    }
+    refetch(f, messages, n);
     f->resumed = true;
     if (more) {
         /* The rest when these are through: each page begins with what is still open. */

@@ -81,7 +81,7 @@ void round_plan(struct round *r) {
     for (guint i = 0; i < r->account->folders->len; i++) {
         const struct folder *f = r->account->folders->pdata[i];
         if (!is_selected(f)) {
-            uint64_t most = push_covers(f) && !f->missing ? c->reconcile_ms : MIN(c->poll_ms, c->reconcile_ms);
+            uint64_t most = push_covers(f) && !f->missing ? c->reconcile_ms : MIN(pace_poll_ms(f->account), c->reconcile_ms);
             wait = wait ? MIN(wait, most) : most;
         }
     }

@@ -72,6 +72,8 @@ static void account_json(struct keeper *k, const struct account *a, GString *out
     json_string(out, "state", a->paused ? "paused" : a->parked ? "parked" : a->trouble ? "trouble" : "ok");
     g_string_append_c(out, ',');
     json_string(out, "trouble", a->trouble);
+    g_string_append_c(out, ',');
+    pace_json(a, out);
     g_string_append(out, ",\"folders\":[");
     for (guint i = 0; i < a->folders->len; i++) {
         g_string_append(out, i ? "," : "");

@@ -99,7 +99,6 @@ static void on_ready(void *user, const session_info *info) {
     w->ready = true;
     w->ready_since = loop_now(a->keeper->loop);
     admission_reached(&w->ticket);
-    a->auth_failures = 0;
     account_set_trouble(a, NULL);
     log_info(&w->log, "connected to %s%s%s (%s)", a->config->host, info->server ? ", " : "",
              info->server ? info->server : "", info->tls ? info->tls : "no TLS");
@@ -132,6 +131,7 @@ static void disconnected(struct watcher *w) {
     }
     secret_cancel(w->secret);
     w->secret = NULL;
+    pace_connection_ended(a, w->session);
     session_free(w->session);
     w->session = NULL;
 }
@@ -149,17 +149,38 @@ static bool park(struct watcher *w, const error *err) {
     return true;
 }
 
+/* The server has no more connections than there are, and this is not one of them: one of those beyond their number is. */
+static void trade_places(struct watcher *w) {
+    GPtrArray *list = w->account->watchers;
+
+    for (guint i = pace_connections(w->account); w->index < i && i < list->len; i++) {
+        struct watcher *other = list->pdata[i];
+        if (other->ready && !other->leaving && !other->on_demand) {
+            list->pdata[i] = w;
+            list->pdata[w->index] = other;
+            other->index = w->index;
+            w->index = i;
+            return;
+        }
+    }
+}
+
 static void connect_later(struct watcher *w, const error *err) {
     struct account *a = w->account;
     uint64_t wait = backoff_next(&w->backoff, backoff_class_of(err), err->retry_after_ms);
-    g_autofree char *text = text_format_duration(wait);
 
     if (err->code == ERROR_BUSY) {
         a->throttled_until = MAX(a->throttled_until, loop_now(a->keeper->loop) + wait);
     }
+    wait = MAX(wait, pace_connect_wait(a));
+    g_autofree char *text = text_format_duration(wait);
     log_warn(&w->log, "connection lost: %s; again in %s (%s)", err->text, text,
              backoff_class_name(backoff_class_of(err)));
     loop_timer_start(w->retry, wait);
+    if (pace_crowded(a) && mailboxes_known(a->boxes)) {
+        trade_places(w);
+        layout_make(a); /* those that are there take the folders over */
+    }
 }
 
 /* What the end of the connection says about the server, for others that want to connect to it. */
@@ -289,7 +310,7 @@ static void open_session(struct watcher *w) {
     struct keeper *k = w->account->keeper;
     struct connect_env env = {k->loop, k->transports, &k->random, &keeper_config(k)->limits};
 
-    w->session = connect_new(&env, w->account->config, &w->account->idle_memory, &events, w, &w->log);
+    w->session = connect_new(&env, w->account->config, &w->account->idle_memory, &w->account->pace, &events, w, &w->log);
 }
 
 static bool wants_connection(const struct watcher *w) {
@@ -301,7 +322,7 @@ static bool wants_connection(const struct watcher *w) {
 static void on_turn(void *user) {
     struct watcher *w = user;
 
-    if (!wants_connection(w) || w->account->throttled_until > loop_now(w->account->keeper->loop)) {
+    if (!wants_connection(w) || pace_connect_wait(w->account)) {
         admission_closed(&w->ticket, ADMISSION_ENDED);
         watcher_connect(w); /* later, if at all */
         return;
@@ -315,13 +336,13 @@ static void on_turn(void *user) {
 
 void watcher_connect(struct watcher *w) {
     struct account *a = w->account;
-    uint64_t now = loop_now(a->keeper->loop);
+    uint64_t wait = pace_connect_wait(a);
 
     if (!wants_connection(w)) {
         return;
     }
-    if (a->throttled_until > now) {
-        loop_timer_start(w->retry, a->throttled_until - now);
+    if (wait) {
+        loop_timer_start(w->retry, wait);
         return;
     }
     const wire_account *c = a->config;
@@ -330,7 +351,15 @@ void watcher_connect(struct watcher *w) {
 }
 
 static void on_retry(void *user) {
-    watcher_connect(user);
+    struct watcher *w = user;
+
+    if (!w->index || w->folders->len || !mailboxes_known(w->account->boxes)) {
+        watcher_connect(w);
+    } else if (w->index < pace_connections(w->account)) {
+        layout_make(w->account); /* as many as before again: it gets its folders back, and connects */
+    } else {
+        loop_timer_start(w->retry, MAX(pace_connect_wait(w->account), 1000));
+    }
 }
 
 void watcher_stop(struct watcher *w, bool now) {

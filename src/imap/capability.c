@@ -51,6 +51,8 @@ static const char *const names[IMAP_CAPS] = {
     [IMAP_CAP_UTF8_ONLY] = "UTF8=ONLY",
     [IMAP_CAP_WITHIN] = "WITHIN",
     [IMAP_CAP_X_GM_EXT_1] = "X-GM-EXT-1",
+    [IMAP_CAP_XSTOP] = "XSTOP",
+    [IMAP_CAP_XYMHIGHESTMODSEQ] = "XYMHIGHESTMODSEQ",
 };
 
 static const char *const auth_names[IMAP_AUTHS] = {

@@ -302,7 +302,13 @@ static bool is_ascii(const char *text) {
 error *imap_command_uid_search(imap_writer *w, const imap_search_want *want, imap_command **command_out) {
     build *b = build_start(w, "UID SEARCH");
 
-    put_search_returns(b, want->returns);
+    if (want->partial) {
+        put_text(b, " RETURN (PARTIAL 1:");
+        put_number(b, want->partial);
+        put_text(b, ")");
+    } else {
+        put_search_returns(b, want->returns);
+    }
     if (!is_ascii(want->header_value) && !build_is_utf8(b)) { /* with UTF8=ACCEPT it is implied */
         put_text(b, " CHARSET UTF-8");
     }
@@ -313,7 +319,7 @@ error *imap_command_uid_search(imap_writer *w, const imap_search_want *want, ima
     } else if (want->uid_from) {
         put_text(b, "UID ");
         put_number(b, want->uid_from);
-        put_text(b, ":4294967295"); /* GNU Mailutils finds nothing with "n:*", and nobody needs its last message below n */
+        put_text(b, ":*");
     } else {
         put_text(b, "ALL");
     }

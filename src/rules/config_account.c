@@ -145,6 +145,7 @@ static const struct key keys[] = {
     {.name = "compress", .read = read_bool, .offset = AT(compress)},
     {.name = "allow_expunge", .read = read_bool, .offset = AT(allow_expunge)},
     {.name = "disable_extensions", .read = read_strings, .offset = AT(disable_extensions)},
+    {.name = "behaves_like", .read = read_string, .offset = AT(behaves_like)},
 };
 
 static bool is_loopback(const char *host) {
@@ -197,8 +198,8 @@ static void check_account(struct loader *loader, const wire_account *a) {
 static void take(lua_State *L, struct loader *loader, const char *name, const wire_place *place, unsigned serial) {
     wire_account a = {.name = loader_str(loader, name),
                       .place = *place,
-                      .connections = 4,
-                      .poll_ms = MINUTE,
+                      .connections = DEFAULT_CONNECTIONS,
+                      .poll_ms = DEFAULT_POLL_MS,
                       .reconcile_ms = 15 * MINUTE,
                       .timeout_ms = MINUTE};
 

@@ -222,7 +222,7 @@ static void loader_init(struct loader *loader, rules *set, wire_message *out, co
                               .out = out,
                               .check_only = check_only,
                               .create_default = true,
-                              .idle_renew_default = 9 * 60 * 1000};
+                              .idle_renew_default = DEFAULT_IDLE_RENEW_MS};
     g_autofree char *whole = g_canonicalize_filename(path, NULL);
     loader->folder = g_path_get_dirname(whole);
     out->u.config.path = wire_str(out, path);

@@ -113,6 +113,7 @@ static void told_code(session *s, const imap_response *r) {
         notice = SESSION_NOTICE_NOTIFY_OVERFLOW;
     } else if (r->condition == IMAP_OK && (r->code.name == IMAP_CODE_THROTTLED || refusal_is_throttle(r->text))) {
         notice = SESSION_NOTICE_THROTTLED;
+        session_pace_slow_down(s->pace, session_now(s));
     } else {
         return;
     }

@@ -1,10 +1,33 @@
 #include "session_priv.h"
 
+#include <string.h>
+
 /* Some 40 KB of answer. */
 #define SEARCH_ALL_MAX 5000
 
+/* The first line, without what literals follow. */
+static size_t line_length(const imap_command *command) {
+    size_t len;
+    const char *bytes = imap_command_segment(command, 0, &len), *end = memchr(bytes, '\n', len);
+
+    return end ? (size_t)(end - bytes) + 1 : len;
+}
+
+static error *check_line(const session *s, const imap_command *command) {
+    size_t len = line_length(command);
+
+    if (len <= s->quirks.command_octets) {
+        return NULL;
+    }
+    return error_new(ERROR_LIMIT, "a command of %zu octets in a line is more than the server takes (%u)", len,
+                     s->quirks.command_octets);
+}
+
 /* Only between ready and logout; then as the writer said. */
 static void make(session *s, exchange *x, imap_command *command, error *err) {
+    if (!err && command) {
+        err = check_line(s, command);
+    }
     if (!err && s->state != SESSION_READY) {
         err = s->state < SESSION_READY ? error_new(ERROR_INTERNAL, "a command before the login is done")
                                        : error_new(ERROR_NETWORK, "the connection is closed");
@@ -24,16 +47,6 @@ static bool lacks(session *s, enum imap_capability cap, const session_call *call
     return true;
 }
 
-static error *check_set(const imap_set *uids) {
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    imap_set_format(uids, text);
-    if (text->len > LIMIT_IMAP_COMMAND_LINE) {
-        return error_new(ERROR_LIMIT, "a set of %zu octets is too long for one command", text->len);
-    }
-    return NULL;
-}
-
 static exchange *on_uids(const exchange_type *type, const imap_set *uids, const session_call *call) {
     exchange *x = exchange_new(type, call);
 
@@ -50,7 +63,7 @@ void session_select(session *s, const char *name, bool read_only, const imap_sel
     error *err;
 
     x->folder = selected_new(name);
-    x->folder->pub.read_only = read_only;
+    x->folder->pub.read_only = x->folder->examined = read_only;
     err = read_only ? imap_command_examine(&s->writer, name, options, &command)
                     : imap_command_select(&s->writer, name, options, &command);
     make(s, x, command, err);
@@ -119,12 +132,10 @@ static void remember_want(exchange *x, const imap_fetch_want *want) {
 void session_fetch(session *s, const imap_set *uids, const imap_fetch_want *want, const session_call *call) {
     exchange *x = on_uids(&exchange_fetch, uids, call);
     imap_command *command = NULL;
-    error *err = check_set(uids);
+    error *err = imap_command_uid_fetch(&s->writer, uids, want, &command);
 
     remember_want(x, want);
-    if (!err) {
-        err = imap_command_uid_fetch(&s->writer, uids, want, &command);
-    }
+    again_fetch(s, x, want);
     make(s, x, command, err);
 }
 
@@ -136,6 +147,7 @@ void session_fetch_from(session *s, uint32_t from, const imap_fetch_want *want, 
     imap_set_add_range(&x->asked, from, UINT32_MAX);
     x->open_ended = true;
     remember_want(x, want);
+    again_fetch(s, x, want);
     make(s, x, command, err);
 }
 
@@ -155,11 +167,8 @@ static error *check_flags(session *s, const imap_store *store) {
 
 void session_store(session *s, const imap_set *uids, const imap_store *store, const session_call *call) {
     imap_command *command = NULL;
-    error *err = check_set(uids);
+    error *err = check_flags(s, store);
 
-    if (!err) {
-        err = check_flags(s, store);
-    }
     if (!err) {
         err = imap_command_uid_store(&s->writer, uids, store, &command);
     }
@@ -168,11 +177,8 @@ void session_store(session *s, const imap_set *uids, const imap_store *store, co
 
 void session_copy(session *s, const imap_set *uids, const char *name, const session_call *call) {
     imap_command *command = NULL;
-    error *err = check_set(uids);
+    error *err = imap_command_uid_copy(&s->writer, uids, name, &command);
 
-    if (!err) {
-        err = imap_command_uid_copy(&s->writer, uids, name, &command);
-    }
     make(s, on_uids(&exchange_copy, uids, call), command, err);
 }
 
@@ -183,10 +189,7 @@ void session_move(session *s, const imap_set *uids, const char *name, const sess
     if (lacks(s, IMAP_CAP_MOVE, call)) {
         return;
     }
-    err = check_set(uids);
-    if (!err) {
-        err = imap_command_uid_move(&s->writer, uids, name, &command);
-    }
+    err = imap_command_uid_move(&s->writer, uids, name, &command);
     make(s, on_uids(&exchange_move, uids, call), command, err);
 }
 
@@ -197,10 +200,7 @@ void session_expunge_uids(session *s, const imap_set *uids, const session_call *
     if (lacks(s, IMAP_CAP_UIDPLUS, call)) {
         return;
     }
-    err = check_set(uids);
-    if (!err) {
-        err = imap_command_uid_expunge(&s->writer, uids, &command);
-    }
+    err = imap_command_uid_expunge(&s->writer, uids, &command);
     make(s, on_uids(&exchange_expunge, uids, call), command, err);
 }
 
@@ -216,10 +216,7 @@ void session_expunge(session *s, const session_call *call) {
     make(s, exchange_new(&exchange_expunge, call), command, err);
 }
 
-/*
- * GNU Mailutils takes the numbers of SEARCH UID for sequence numbers. It knows no ESEARCH, and who does not is asked for all
- * (the answer is cut to what was asked), but for single messages of a folder so large that it would be a nuisance.
- */
+/* All is asked for and the answer cut, but for single messages of a folder so large that it would be a nuisance. */
 static void ask_for_all(const session *s, imap_search_want *want) {
     const session_folder *f = session_selected(s);
 
@@ -229,22 +226,38 @@ static void ask_for_all(const session *s, imap_search_want *want) {
     }
 }
 
+/* Sets are shorter than lists, and pages do not have to be made all at once. */
+static void fit_search(const session *s, imap_search_want *want) {
+    if (s->quirks.search_by_sequence) {
+        ask_for_all(s, want);
+    }
+    if (!imap_can(&s->caps, IMAP_CAP_ESEARCH)) {
+        want->returns = 0;
+        return;
+    }
+    if (!want->returns) {
+        want->returns = IMAP_SEARCH_FOUND;
+    }
+    if (imap_can(&s->caps, IMAP_CAP_PARTIAL) && want->uid_from && !want->uids && want->returns == IMAP_SEARCH_FOUND) {
+        want->partial = LIMIT_IMAP_SEARCH_PAGE;
+        if (s->caps.message_limit && s->caps.message_limit < want->partial) {
+            want->partial = s->caps.message_limit;
+        }
+    }
+}
+
 void session_search(session *s, const imap_search_want *want, const session_call *call) {
     exchange *x = want->uids ? on_uids(&exchange_search, want->uids, call) : exchange_new(&exchange_search, call);
     imap_search_want fitting = *want;
     imap_command *command = NULL;
-    error *err = want->uids ? check_set(want->uids) : NULL;
+    error *err;
 
-    if (!imap_can(&s->caps, IMAP_CAP_ESEARCH)) {
-        fitting.returns = 0;
-        ask_for_all(s, &fitting);
-    }
-    if (!err) {
-        err = imap_command_uid_search(&s->writer, &fitting, &command);
-    }
+    fit_search(s, &fitting);
+    err = imap_command_uid_search(&s->writer, &fitting, &command);
     if (want->uid_from && !want->uids) {
         imap_set_add_range(&x->asked, want->uid_from, UINT32_MAX);
     }
+    again_search(s, x, &fitting);
     make(s, x, command, err);
 }
 
@@ -262,6 +275,36 @@ void session_append(session *s, const imap_append *append, const session_call *c
     make(s, exchange_new(&exchange_append, call), command, err);
 }
 
+/* ---- how much at a time ---- */
+
+#define TAG_AND_VERB 64
+#define SET_ROOM_MIN 100
+
+size_t session_batch(const session *s) {
+    uint32_t n = s->quirks.batch, limit = s->caps.message_limit;
+
+    return limit && limit < n ? limit : n;
+}
+
+size_t session_set_room(const session *s, size_t others) {
+    size_t used = TAG_AND_VERB + others;
+
+    return s->quirks.command_octets > used + SET_ROOM_MIN ? s->quirks.command_octets - used : SET_ROOM_MIN;
+}
+
+size_t session_fetch_room(const session *s, const imap_fetch_want *want) {
+    size_t others = 160; /* all items there are */
+
+    for (size_t i = 0; i < want->section_count; i++) {
+        const imap_section_want *section = &want->sections[i];
+        others += 64 + (section->part ? strlen(section->part) : 0);
+        for (size_t f = 0; section->fields && section->fields[f]; f++) {
+            others += strlen(section->fields[f]) + 3;
+        }
+    }
+    return session_set_room(s, others);
+}
+
 /* ---- the rest ---- */
 
 void session_noop(session *s, const session_call *call) {
@@ -269,6 +312,18 @@ void session_noop(session *s, const session_call *call) {
     error *err = imap_command_noop(&s->writer, &command);
 
     make(s, exchange_new(&exchange_plain, call), command, err);
+}
+
+void session_poll(session *s, const session_call *call) {
+    imap_select_options options = {0};
+
+    if (!s->folder || s->quirks.poll == SESSION_POLL_NOOP) {
+        session_noop(s, call);
+    } else if (s->quirks.poll == SESSION_POLL_STATUS) {
+        session_status(s, s->folder->name, IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY | IMAP_STATUS_MESSAGES, call);
+    } else {
+        session_select(s, s->folder->name, s->folder->examined, &options, call);
+    }
 }
 
 void session_notify(session *s, const imap_notify *notify, const session_call *call) {

@@ -27,8 +27,8 @@ bool idle_wanted(const session *s) {
            s->idle == IDLE_OFF && s->generation == s->generations && flight_lets_idle(s);
 }
 
-bool idle_must_end(const session *s) {
-    return s->idle == IDLE_ON && (s->queue.head || !s->watch || s->idle_due);
+bool idle_must_end(session *s) {
+    return s->idle == IDLE_ON && ((s->queue.head && !session_pace_holds(s)) || !s->watch || s->idle_due);
 }
 
 void idle_tell_poll(session *s) {
@@ -60,7 +60,7 @@ void idle_start(session *s) {
     }
     s->idle = IDLE_ASKED;
     s->idling = exchange_new(&exchange_idle, NULL);
-    exchange_queue(s, s->idling, command, NULL);
+    exchange_queue_first(s, s->idling, command);
 }
 
 void idle_append_done(session *s, GString *out) {
@@ -76,8 +76,11 @@ void idle_append_done(session *s, GString *out) {
 
 static uint64_t renew_after(const session *s) {
     const session_idle_memory *memory = s->config.idle_memory;
-    uint64_t ms = s->config.idle_renew_ms;
+    uint64_t ms = s->config.idle_renew_ms ? s->config.idle_renew_ms : SESSION_IDLE_RENEW_MS;
 
+    if (!s->config.idle_renew_ms && s->quirks.idle_ms && s->quirks.idle_ms < ms) {
+        ms = s->quirks.idle_ms;
+    }
     if (memory && memory->learned_ms && memory->learned_ms < ms) {
         ms = memory->learned_ms;
     }
@@ -129,4 +132,4 @@ void idle_hung_up(session *s, uint64_t silence_ms) {
     }
 }
 
-const exchange_type exchange_idle = {.name = "IDLE", .challenge = begun, .finish = ended};
+const exchange_type exchange_idle = {.name = "IDLE", .unpaced = true, .challenge = begun, .finish = ended};

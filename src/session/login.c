@@ -25,7 +25,27 @@ static bool failed(session *s, const session_result *result, bool needed) {
 
 /* ---- CAPABILITY ---- */
 
+/* Who is it, by all that is known so far, and what follows. */
+static void recognize(session *s) {
+    const session_server server = {
+        .host = s->config.behaves_like,
+        .greeting = s->greeting,
+        .id_name = s->server,
+        .id_vendor = s->id_vendor,
+        .id_version = s->id_version,
+        .caps = s->state == SESSION_SETUP ? &s->offered : NULL,
+    };
+
+    session_quirks_find(&server, &s->quirks);
+}
+
 static void disbelieve(session *s) {
+    uint32_t limit = s->caps.message_limit;
+
+    recognize(s);
+    s->caps = s->offered;
+    s->caps.message_limit = limit ? limit : s->offered.message_limit; /* one that was learned is lower */
+    s->caps.bits &= ~s->quirks.disbelieve;
     for (char **word = s->disabled; word && *word; word++) {
         imap_capabilities_remove(&s->caps, imap_str_of(*word));
     }
@@ -36,7 +56,7 @@ static bool claim_capability(session *s, exchange *x, const imap_response *r) {
     if (r->kind != IMAP_CAPABILITY) {
         return false;
     }
-    s->caps = r->caps;
+    s->offered = r->caps;
     x->got_any = true;
     return true;
 }
@@ -44,7 +64,7 @@ static bool claim_capability(session *s, exchange *x, const imap_response *r) {
 static void finish_capability(session *s, exchange *x, const imap_response *r, session_result *result) {
     (void)result;
     if (!x->got_any && r->code.name == IMAP_CODE_CAPABILITY && r->code.valid) {
-        s->caps = r->code.caps;
+        s->offered = r->code.caps;
     }
     disbelieve(s);
 }
@@ -57,7 +77,7 @@ static void ask_capability(session *s, session_done_fn done) {
     imap_command *command = NULL;
     error *err = imap_command_capability(&s->writer, &command);
 
-    s->caps = (imap_capabilities){0};
+    s->offered = s->caps = (imap_capabilities){0};
     exchange_queue(s, exchange_new(&exchange_capability, &call), command, err);
 }
 
@@ -65,7 +85,7 @@ static void read_capability(session *s, const char *words) {
     g_auto(GStrv) list = g_strsplit(words, " ", -1);
 
     for (char **word = list; *word; word++) {
-        imap_capabilities_add(&s->caps, imap_str_of(*word));
+        imap_capabilities_add(&s->offered, imap_str_of(*word));
     }
     disbelieve(s);
 }
@@ -83,6 +103,7 @@ static void capability_before_login(void *user, const session_result *result) {
 void login_greeted(session *s, const transport_greeting *greeting) {
     s->tls = g_strdup(greeting->tls);
     s->peer = g_strdup(greeting->peer);
+    s->greeting = g_strdup(greeting->text);
     session_go(s, SESSION_GREETED);
     if (greeting->capability) {
         read_capability(s, greeting->capability);
@@ -250,22 +271,44 @@ static bool claim_id(session *s, exchange *x, const imap_response *r) {
         return false;
     }
     for (size_t i = 0; i + 1 < r->pairs.count; i += 2) {
-        if (imap_str_is(r->pairs.at[i], "name") && r->pairs.at[i + 1].data) {
-            g_free(s->server);
-            s->server = refusal_words(r->pairs.at[i + 1]);
+        char **field = imap_str_is(r->pairs.at[i], "name")      ? &s->server
+                       : imap_str_is(r->pairs.at[i], "vendor")  ? &s->id_vendor
+                       : imap_str_is(r->pairs.at[i], "version") ? &s->id_version
+                                                                : NULL;
+        if (field && r->pairs.at[i + 1].data) {
+            g_free(*field);
+            *field = refusal_words(r->pairs.at[i + 1]);
         }
     }
     return true;
 }
 
 static bool claim_enabled(session *s, exchange *x, const imap_response *r) {
-    (void)x;
     if (r->kind != IMAP_ENABLED) {
         return false;
     }
+    x->got_any = true;
     s->enabled.bits |= r->caps.bits;
     s->writer.utf8 = imap_can(&s->enabled, IMAP_CAP_UTF8_ACCEPT);
     return true;
+}
+
+static bool offers(const session *s, const char *word) {
+    imap_capabilities one = {0};
+
+    return imap_capabilities_add(&one, imap_str_of(word)) && (one.bits & s->caps.bits) == one.bits;
+}
+
+static void finish_enable(session *s, exchange *x, const imap_response *r, session_result *result) {
+    (void)r;
+    if (result->err || x->got_any || !s->quirks.silent_enable) {
+        return;
+    }
+    for (char **word = s->enable; word && *word; word++) {
+        if (offers(s, *word)) {
+            imap_capabilities_add(&s->enabled, imap_str_of(*word));
+        }
+    }
 }
 
 static void learn_prefix(session *s, const imap_namespace *ns) {
@@ -303,7 +346,7 @@ static bool claim_namespace(session *s, exchange *x, const imap_response *r) {
 }
 
 static const exchange_type exchange_id = {.name = "ID", .claim = claim_id};
-static const exchange_type exchange_enable = {.name = "ENABLE", .claim = claim_enabled};
+static const exchange_type exchange_enable = {.name = "ENABLE", .claim = claim_enabled, .finish = finish_enable};
 static const exchange_type exchange_namespace = {.name = "NAMESPACE", .claim = claim_namespace};
 
 static void setup_answered(void *user, const session_result *result) {
@@ -337,10 +380,10 @@ static void send_id(session *s) {
     set_up(s, &exchange_id, command, err);
 }
 
-static bool offers(const session *s, const char *word) {
-    imap_capabilities one = {0};
-
-    return imap_capabilities_add(&one, imap_str_of(word)) && (one.bits & s->caps.bits) == one.bits;
+/* Servers that do a part of a command only (Yahoo) show a large folder in full to those who do without sequence
+ * numbers; we never use any. */
+static bool wants_uidonly(const session *s) {
+    return imap_can(&s->caps, IMAP_CAP_UIDONLY) && imap_can(&s->caps, IMAP_CAP_MESSAGELIMIT);
 }
 
 static void send_enable(session *s) {
@@ -358,6 +401,9 @@ static void send_enable(session *s) {
     }
     if (imap_can(&s->caps, IMAP_CAP_UTF8_ONLY)) {
         g_ptr_array_add(words, (void *)"UTF8=ACCEPT");
+    }
+    if (wants_uidonly(s)) {
+        g_ptr_array_add(words, (void *)"UIDONLY");
     }
     if (words->len == 0) {
         return;
@@ -407,6 +453,11 @@ static void finish_setup(session *s) {
         send_list_root(s);
         return;
     }
+    disbelieve(s); /* now it has told its name */
+    if (*s->quirks.names) {
+        log_info(&s->log, "quirks: %s", s->quirks.names);
+    }
+    s->info.quirks = &s->quirks;
     s->info.caps = &s->caps;
     s->info.enabled = &s->enabled;
     s->info.prefix = s->prefix ? s->prefix : "";
@@ -417,5 +468,7 @@ static void finish_setup(session *s) {
     s->idle_supported = imap_can(&s->caps, IMAP_CAP_IDLE);
     s->stats.ready = session_now(s);
     session_go(s, SESSION_READY);
+    s->counted = true;
+    s->pace->open++;
     session_tell(s, ready, &s->info);
 }

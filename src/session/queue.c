@@ -32,6 +32,7 @@ void exchange_free(exchange *x) {
         g_array_free(x->pairs, TRUE);
     }
     selected_free(x->folder);
+    again_free(x->again);
     g_free(x);
 }
 
@@ -118,6 +119,13 @@ void exchange_queue(session *s, exchange *x, imap_command *command, error *err) 
     } else {
         g_queue_push_tail(&s->queue, x);
     }
+    session_soon(s);
+}
+
+void exchange_queue_first(session *s, exchange *x, imap_command *command) {
+    x->command = command;
+    x->generation = s->generations;
+    g_queue_push_head(&s->queue, x);
     session_soon(s);
 }
 
@@ -208,6 +216,15 @@ static void append_segment(session *s, exchange *x, GString *out) {
     x->sent++;
 }
 
+uint64_t session_pace_holds(session *s) {
+    const exchange *head = g_queue_peek_head(&s->queue);
+
+    if (s->state != SESSION_READY || !head || head->type->unpaced) {
+        return 0;
+    }
+    return session_pace_wait(s->pace, session_now(s));
+}
+
 static void send_exchange(session *s, exchange *x, GString *out) {
     log_debug(&s->log, "> %s %s", imap_command_tag(x->command), imap_command_describe(x->command));
     if (!s->flight.head) {
@@ -216,6 +233,9 @@ static void send_exchange(session *s, exchange *x, GString *out) {
     append_segment(s, x, out);
     g_queue_push_tail(&s->flight, x);
     s->stats.commands++;
+    if (s->state == SESSION_READY && !x->type->unpaced) {
+        session_pace_sent(s->pace, session_now(s));
+    }
 }
 
 static void send_queue(session *s, GString *out) {
@@ -223,7 +243,7 @@ static void send_queue(session *s, GString *out) {
 
     while ((x = g_queue_peek_head(&s->queue))) {
         error *err;
-        if (!may_leave(s, x)) {
+        if (!may_leave(s, x) || session_pace_holds(s)) {
             return;
         }
         g_queue_pop_head(&s->queue);
@@ -268,7 +288,7 @@ void session_flush(session *s) {
         idle_append_done(s, out);
     }
     send_queue(s, out);
-    if (!s->queue.head && idle_wanted(s)) {
+    if ((!s->queue.head || session_pace_holds(s)) && idle_wanted(s)) {
         idle_start(s);
         send_queue(s, out);
     }
@@ -307,6 +327,41 @@ static bool whole(const exchange *x) {
     return x->sent == imap_command_segments(x->command);
 }
 
+static bool is_limited(const imap_response *r) {
+    return r->code.name == IMAP_CODE_MESSAGELIMIT && r->code.valid;
+}
+
+static error *too_many_messages(const imap_response *r) {
+    error *err = error_new(ERROR_LIMIT, "the server does %" G_GUINT64_FORMAT " messages at a time", r->code.number);
+
+    return error_set_scope(err, ERROR_CLASS_MESSAGE, ERROR_RETRY_NOW);
+}
+
+/* OK to a part of it, and nobody here who asks for the rest. */
+static error *done_in_part(const exchange *x, const imap_response *r) {
+    return is_limited(r) && x->type->in_folder && !x->type->go_on ? too_many_messages(r) : NULL;
+}
+
+static error *why_refused(session *s, const exchange *x, const imap_response *r, bool login) {
+    error *err;
+
+    if (is_limited(r)) {
+        return too_many_messages(r);
+    }
+    err = refusal_error(r, login);
+    if (x->type->limit_final && r->code.name == IMAP_CODE_LIMIT && !refusal_is_throttle(r->text)) {
+        err->code = ERROR_LIMIT;
+        return error_set_scope(err, ERROR_CLASS_MESSAGE, ERROR_RETRY_NEVER);
+    }
+    refusal_sets_pace(s, err);
+    if (refusal_is_not_connected(r)) {
+        session_fail(s, error_copy(err));
+    } else if (x->type->in_folder && refusal_needs_select(r)) {
+        session_fail(s, error_new(ERROR_NETWORK, "%s is read-only all of a sudden", s->folder ? s->folder->name : "?"));
+    }
+    return err;
+}
+
 void exchange_answered(session *s, exchange *x, const imap_response *r) {
     bool was_head = g_queue_peek_head(&s->flight) == x, login = s->state == SESSION_LOGIN;
     g_autofree char *words = refusal_words(r->text);
@@ -321,12 +376,18 @@ void exchange_answered(session *s, exchange *x, const imap_response *r) {
     if (was_head) {
         s->head_since = session_now(s);
     }
-    g_autoptr(error) err = x->call.ahead ? out_of_date(s, x) : NULL;
-    if (!err && r->condition != IMAP_OK) {
-        err = refusal_error(r, login);
+    if (is_limited(r)) {
+        limit_learn(s, &r->code);
     }
-    if (refusal_is_not_connected(r)) {
-        session_fail(s, error_copy(err));
+    if (r->condition == IMAP_OK && x->type->go_on && x->type->go_on(s, x, r)) {
+        x->sent = 0;
+        g_queue_push_head(&s->queue, x);
+        session_soon(s);
+        return;
+    }
+    g_autoptr(error) err = x->call.ahead ? out_of_date(s, x) : NULL;
+    if (!err) {
+        err = r->condition == IMAP_OK ? done_in_part(x, r) : why_refused(s, x, r, login);
     }
     result.err = err;
     if (x->type->finish) {

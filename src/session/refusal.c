@@ -38,13 +38,17 @@ static const struct by_code {
 /* ---- by words, where there is no code: what servers of the field are known to say ---- */
 
 static const char *const throttle_words[] = {
-    "throttled", "backoff time",  "rate limit",   "too many simultaneous", "too many connections",
-    "too many login", "maximum number of connections", "bandwidth limit", NULL};
+    "throttled",      "backoff time",        "rate limit",   "too many simultaneous",         "too many connections",
+    "too many login", "server unavailable.", "bandwidth limit", "maximum number of connections", NULL};
+static const char *const too_many_words[] = {
+    "too many simultaneous", "too many connections", "maximum number of connections", NULL};
 static const char *const busy_words[] = {
     "try again later", "temporarily unavailable", "temporary", "server unavailable", "server busy",
     "system error",    "internal error",          "overloaded", NULL};
 /* GNU Mailutils: "NO UID COPY [TRYCREATE] failed". */
 static const char *const missing_words[] = {"[trycreate]", NULL};
+/* As show() puts a code before the words. */
+static const char *const throttle_codes[] = {"[limit]", "[throttled]", NULL};
 static const char *const auth_words[] = {
     "authentication failed", "invalid credentials", "login failed", "authentication credentials", NULL};
 
@@ -61,6 +65,35 @@ static bool has_word(imap_str text, const char *const *words) {
 
 bool refusal_is_throttle(imap_str text) {
     return has_word(text, throttle_words);
+}
+
+void refusal_sets_pace(session *s, const error *err) {
+    const imap_str text = imap_str_of(err->text);
+    uint64_t pauses = s->pace->pauses;
+
+    if (err->code != ERROR_BUSY) {
+        return;
+    }
+    if (has_word(text, too_many_words)) {
+        bool known = session_now(s) == s->pace->crowded; /* the answer said it, now the end of the session does */
+        session_pace_too_many(s->pace, session_now(s));
+        if (known) {
+            return;
+        }
+        log_notice(&s->log, "the server has no more connections for this account than %u for now", s->pace->fewer);
+    } else if (has_word(text, throttle_words) || has_word(text, throttle_codes)) {
+        session_pace_refused(s->pace, session_now(s), err->retry_after_ms);
+        if (s->pace->pauses != pauses) {
+            log_notice(&s->log, "the server asks for patience: nothing is sent for %" G_GUINT64_FORMAT " s",
+                       session_pace_wait(s->pace, session_now(s)) / 1000);
+        }
+    }
+}
+
+bool refusal_needs_select(const imap_response *r) {
+    static const char *const words[] = {"mailbox selected read-only", NULL};
+
+    return r->condition == IMAP_NO && has_word(r->text, words);
 }
 
 /* Exchange lets a user in who may not use the mailbox, and says so to the next command. */

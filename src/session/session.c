@@ -37,6 +37,9 @@ static void destroy(session *s) {
     g_strfreev(s->enable);
     g_free(s->prefix);
     g_free(s->server);
+    g_free(s->greeting);
+    g_free(s->id_vendor);
+    g_free(s->id_version);
     g_free(s->tls);
     g_free(s->peer);
     g_free(s->challenge_words);
@@ -93,6 +96,10 @@ static void disconnect(session *s) {
     transport_free(s->transport);
     s->transport = NULL;
     loop_timer_stop(s->deadline);
+    if (s->counted) {
+        s->counted = false;
+        s->pace->open--;
+    }
     secret_free(s->secret);
     s->secret = NULL;
     session_go(s, SESSION_CLOSED);
@@ -112,6 +119,7 @@ void session_fail(session *s, error *err) {
     }
     if (err) {
         log_debug(&s->log, "session ends: %s", err->text);
+        refusal_sets_pace(s, err);
         if (err->class_ < ERROR_CLASS_ACCOUNT) {
             error_set_scope(err, ERROR_CLASS_ACCOUNT, ERROR_RETRY_LATER);
         }
@@ -137,9 +145,19 @@ static uint64_t answer_due(const session *s) {
     return MIN(MAX(s->head_since, s->stats.last_heard) + silence, patience);
 }
 
-static uint64_t next_due(const session *s) {
-    uint64_t due = answer_due(s);
+/* When the pace of the account lets the queue go on; 0 = it does not hold it up. */
+static uint64_t pace_due(session *s) {
+    uint64_t wait = s->queue.head ? session_pace_holds(s) : 0;
 
+    return wait ? session_now(s) + wait : 0;
+}
+
+static uint64_t next_due(session *s) {
+    uint64_t due = answer_due(s), paced = pace_due(s);
+
+    if (paced && (!due || paced < due)) {
+        due = paced;
+    }
     if (s->probe_until && (!due || s->probe_until < due)) {
         due = s->probe_until;
     }
@@ -176,8 +194,8 @@ static void on_deadline(void *user) {
         }
         session_fail(s, error_new(ERROR_NETWORK, "no answer to %s for %u s", head ? head->type->name : "probe",
                                   (unsigned)((now - MIN(now, s->stats.last_heard)) / 1000)));
-    } else if (s->idle == IDLE_ON && s->idle_renew_at <= now) {
-        s->idle_due = true;
+    } else {
+        s->idle_due |= s->idle == IDLE_ON && s->idle_renew_at <= now;
         session_flush(s);
     }
     session_arm(s);
@@ -249,6 +267,7 @@ static void copy_config(session *s, const session_config *config) {
     *c = *config;
     s->strings = g_string_chunk_new(256);
     c->host = keep(s, config->host);
+    c->behaves_like = keep(s, config->behaves_like ? config->behaves_like : config->host);
     c->tls_ca = keep(s, config->tls_ca);
     c->proxy = keep(s, config->proxy);
     c->user = keep(s, config->user ? config->user : "");
@@ -259,7 +278,6 @@ static void copy_config(session *s, const session_config *config) {
     s->limits = config->limits ? *config->limits : defaults;
     c->limits = &s->limits;
     c->timeout_ms = c->timeout_ms ? c->timeout_ms : SESSION_TIMEOUT_MS;
-    c->idle_renew_ms = c->idle_renew_ms ? c->idle_renew_ms : SESSION_IDLE_RENEW_MS;
 }
 
 session *session_new(event_loop *loop, transport_pool *pool, random_source *random, const session_config *config,
@@ -275,6 +293,9 @@ session *session_new(event_loop *loop, transport_pool *pool, random_source *rand
     s->log = *log;
     s->log.group = s->log.group ? s->log.group : "imap";
     copy_config(s, config);
+    session_pace_init(&s->own_pace, random);
+    s->pace = config->pace ? config->pace : &s->own_pace;
+    session_quirks_find(&(session_server){.host = s->config.behaves_like}, &s->quirks);
     crypto_random(tag_seed, sizeof tag_seed);
     imap_writer_init(&s->writer, tag_seed);
     s->parser = imap_parser_new(&s->limits);
@@ -367,12 +388,15 @@ void session_close(session *s, enum session_close_how how) {
 
 void session_probe(session *s, uint32_t within_ms) {
     const session_call call = {.urgent = true};
+    imap_command *command = NULL;
+    error *err;
 
     if (s->state != SESSION_READY) {
         return;
     }
     s->probe_until = session_now(s) + within_ms;
-    session_noop(s, &call);
+    err = imap_command_noop(&s->writer, &command);
+    exchange_queue(s, exchange_new(&exchange_probe, &call), command, err);
 }
 
 /* ---- looking at it ---- */

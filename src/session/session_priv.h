@@ -11,6 +11,9 @@
  *     sasl.c      mechanisms: which, and what to say
  *     idle.c      watching
  *     refusal.c   the server's NO, BAD and BYE to error values
+ *     quirks.c    what servers do otherwise: a table
+ *     pace.c      how fast an account may go on
+ *     limited.c   MESSAGELIMIT and PARTIAL: the rest of what a server did in part
  */
 #ifndef SESSION_PRIV_H
 #define SESSION_PRIV_H
@@ -34,6 +37,7 @@ typedef struct selected {
     char *name;
     GStrv permanent;
     bool permanent_told;
+    bool examined; /* EXAMINE, not SELECT */
 } selected;
 
 /* A command and the answers that belong to it. */
@@ -45,6 +49,8 @@ typedef struct exchange_type {
     bool barrier;     /* nothing else is in flight with it */
     bool in_folder;   /* needs the selected folder */
     bool moves_on;    /* another folder, or none, is selected afterwards */
+    bool unpaced;     /* leaves during a pause, too */
+    bool limit_final; /* [LIMIT]: this message cannot have more, rather than the server now */
     uint32_t alone;   /* kinds of untagged data (1 << enum imap_kind) that could not be told from another's */
     /* An untagged response; true if it was for this one. */
     bool (*claim)(session *s, exchange *x, const imap_response *r);
@@ -52,6 +58,8 @@ typedef struct exchange_type {
     void (*challenge)(session *s, exchange *x, const imap_response *r);
     /* The tagged answer came: fill the result in; result->err is set already if it was not OK. */
     void (*finish)(session *s, exchange *x, const imap_response *r, session_result *result);
+    /* OK was said, but to a part only: x has another command now, for the rest (true), or that was all. */
+    bool (*go_on)(session *s, exchange *x, const imap_response *r);
 } exchange_type;
 
 /* One section that a FETCH asked for. */
@@ -86,6 +94,7 @@ struct exchange {
     GArray *pairs;       /* session_pair; NULL until needed */
     uint32_t target_validity, appended;
     selected *folder;    /* SELECT: the one being built */
+    struct again *again; /* FETCH, SEARCH: what was wanted, where it may be done in parts; else NULL */
 };
 
 enum idle_state { IDLE_OFF, IDLE_ASKED, IDLE_ON };
@@ -111,10 +120,14 @@ struct session {
     imap_writer writer;
     loop_timer *soon, *deadline;
 
-    imap_capabilities caps, enabled;
+    imap_capabilities offered, caps, enabled; /* caps: offered, less what is not to be believed */
+    session_quirks quirks;
+    session_pace *pace, own_pace;
+    bool counted; /* in pace->open */
     session_info info;
     bool informed; /* info is valid */
     char *prefix, *server, *tls, *peer;
+    char *greeting, *id_vendor, *id_version;
 
     const struct sasl_mechanism *mechanism;
     secret *secret; /* while the login runs */
@@ -171,6 +184,8 @@ exchange *exchange_new(const exchange_type *type, const session_call *call);
 void exchange_free(exchange *x);
 /* err, if any, is taken and becomes its refusal. */
 void exchange_queue(session *s, exchange *x, imap_command *command, error *err);
+/* Before all that waits: for IDLE, while the pace holds the others up. */
+void exchange_queue_first(session *s, exchange *x, imap_command *command);
 void exchange_answered(session *s, exchange *x, const imap_response *r); /* tagged */
 void exchange_continue(session *s, const imap_response *r);             /* "+" */
 /* Everything that was made and is not finished: err is copied. */
@@ -178,6 +193,8 @@ void exchanges_fail(session *s, const error *err);
 void exchanges_tell_refused(session *s);
 void session_flush(session *s);
 exchange *exchange_by_tag(session *s, imap_str tag);
+/* How long the first in the queue has to wait for its turn in the account; 0 = not. */
+uint64_t session_pace_holds(session *s);
 /* Could an IDLE follow what is in flight? */
 bool flight_lets_idle(const session *s);
 void session_write(session *s, const char *bytes, size_t len);
@@ -188,7 +205,7 @@ void session_answer(session *s, const imap_response *r);
 /* types.c */
 extern const exchange_type exchange_plain, exchange_select, exchange_unselect, exchange_fetch, exchange_store,
     exchange_copy, exchange_move, exchange_expunge, exchange_search, exchange_list, exchange_status, exchange_append,
-    exchange_notify, exchange_other;
+    exchange_notify, exchange_other, exchange_probe;
 
 /* folder.c */
 selected *selected_new(const char *name);
@@ -216,9 +233,9 @@ error *sasl_choose(const session *s, const sasl_mechanism **mechanism_out);
 /* idle.c */
 extern const exchange_type exchange_idle;
 bool idle_wanted(const session *s);      /* now, given an empty queue */
-bool idle_must_end(const session *s);
+bool idle_must_end(session *s);
 void idle_append_done(session *s, GString *out);
-void idle_start(session *s); /* makes the IDLE, at the queue's end */
+void idle_start(session *s); /* makes the IDLE, before all that waits */
 void idle_tell_poll(session *s); /* the owner, if IDLE is wanted and cannot be */
 void idle_hung_up(session *s, uint64_t silence_ms); /* the connection did not survive this silence: learn */
 
@@ -229,5 +246,18 @@ error *bye_error(const imap_response *r, bool login);
 bool refusal_is_not_connected(const imap_response *r);
 bool refusal_is_throttle(imap_str text);
 char *refusal_words(imap_str text); /* escaped, cut; g_free */
+/* Zimbra: the folder is selected read-only all of a sudden; another SELECT cures it. */
+bool refusal_needs_select(const imap_response *r);
+/* What err says of the account's pace, if anything. */
+void refusal_sets_pace(session *s, const error *err);
+
+/* limited.c */
+void again_fetch(session *s, exchange *x, const imap_fetch_want *want);
+void again_search(session *s, exchange *x, const imap_search_want *want);
+void again_free(struct again *again);
+bool again_fetch_goes_on(session *s, exchange *x, const imap_response *r);
+bool again_search_goes_on(session *s, exchange *x, const imap_response *r);
+/* The server said MESSAGELIMIT: remember it. */
+void limit_learn(session *s, const imap_code *code);
 
 #endif

@@ -215,6 +215,11 @@ static void finish_append(session *s, exchange *x, const imap_response *r, sessi
 
 /* ---- SEARCH, LIST, STATUS ---- */
 
+/* Page by page a folder of any size may be told; what is one answer may not. */
+static size_t search_bound(const exchange *x) {
+    return x->again ? SIZE_MAX / 2 : LIMIT_IMAP_SET_RANGES;
+}
+
 /* A SEARCH may answer where ESEARCH was asked for, and the other way round. */
 static bool claim_search(session *s, exchange *x, const imap_response *r) {
     const imap_search *found = &r->search;
@@ -227,8 +232,8 @@ static bool claim_search(session *s, exchange *x, const imap_response *r) {
         return false;
     }
     x->got_any = true;
-    x->got_damaged = x->got_damaged || !found->valid || x->got.count > LIMIT_IMAP_SET_RANGES;
-    if (x->got.count > LIMIT_IMAP_SET_RANGES) {
+    x->got_damaged = x->got_damaged || !found->valid || x->got.count > search_bound(x);
+    if (x->got.count > search_bound(x)) {
         return true; /* answers without end */
     }
     imap_set_add_ranges(&x->got, found->found);
@@ -319,15 +324,20 @@ static bool claim_other(session *s, exchange *x, const imap_response *r) {
 
 const exchange_type exchange_plain = {.name = "command"};
 const exchange_type exchange_notify = {.name = "NOTIFY"};
+const exchange_type exchange_probe = {.name = "NOOP", .unpaced = true};
 const exchange_type exchange_other = {.name = "command", .claim = claim_other};
 const exchange_type exchange_select = {
     .name = "SELECT", .barrier = true, .moves_on = true, .claim = claim_select, .finish = finish_select};
 const exchange_type exchange_unselect = {
     .name = "UNSELECT", .barrier = true, .moves_on = true, .finish = finish_unselect};
 const exchange_type exchange_fetch = {
-    .name = "UID FETCH", .in_folder = true, .claim = claim_fetch, .finish = finish_fetch};
+    .name = "UID FETCH",
+                                    .in_folder = true,
+                                    .claim = claim_fetch,
+                                    .finish = finish_fetch,
+                                    .go_on = again_fetch_goes_on};
 const exchange_type exchange_store = {
-    .name = "UID STORE", .in_folder = true, .claim = claim_store, .finish = finish_store};
+    .name = "UID STORE", .in_folder = true, .limit_final = true, .claim = claim_store, .finish = finish_store};
 const exchange_type exchange_copy = {.name = "UID COPY", .in_folder = true, .finish = finish_copy};
 const exchange_type exchange_move = {
     .name = "UID MOVE", .in_folder = true, .claim = claim_move, .finish = finish_copy};
@@ -336,7 +346,8 @@ const exchange_type exchange_search = {.name = "UID SEARCH",
                                      .in_folder = true,
                                      .alone = BIT(IMAP_SEARCH) | BIT(IMAP_ESEARCH),
                                      .claim = claim_search,
-                                     .finish = finish_search};
+                                     .finish = finish_search,
+                                     .go_on = again_search_goes_on};
 const exchange_type exchange_list = {
     .name = "LIST", .alone = BIT(IMAP_LIST) | BIT(IMAP_LSUB), .claim = claim_list};
 const exchange_type exchange_status = {.name = "STATUS", .claim = claim_status, .finish = finish_status};

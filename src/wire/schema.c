@@ -79,6 +79,7 @@ static const struct wire_field account_fields[] = {
     BOOL(wire_account, compress),
     BOOL(wire_account, allow_expunge),
     STRINGS(wire_account, disable_extensions),
+    STR(wire_account, behaves_like),
 };
 TABLE_OF(wire_account, account);
 

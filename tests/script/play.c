@@ -208,6 +208,13 @@ static bool handled(player *p, const char *line, bool *ok_out) {
     return false;
 }
 
+static bool is_short_enough(player *p, const char *line) {
+    const char *most = imap_script_header(p->script, "max-line", 0);
+
+    return !most || strlen(line) + 2 <= strtoul(most, NULL, 10) ||
+           player_fail(p, "a line of %zu octets: %.60s...", strlen(line) + 2, line);
+}
+
 static bool play_expect(player *p, const statement *st) {
     const char *why = NULL;
     bool ok = true;
@@ -217,6 +224,9 @@ static bool play_expect(player *p, const statement *st) {
         p->last_line = wire_read_line(&p->wire, &why);
         if (!p->last_line) {
             return player_fail(p, "%s", why);
+        }
+        if (!is_short_enough(p, p->last_line)) {
+            return false;
         }
         if (match(p->names, st->text, p->last_line)) {
             return true;

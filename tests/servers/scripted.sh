@@ -2,88 +2,7 @@
 # What a server must be told to do wrong: the daemon against dialogues (tests/dialog/README.md).
 . "$(dirname "$0")/_lib.sh"
 
-# dialogue CAPABILITIES: login and all that is the same each time are answered by themselves; standard input is the rest,
-# which begins with the daemon in IDLE on an empty INBOX.
-dialogue() {
-    cat <<EOT
-tls: none
----
-on <t> CAPABILITY
-S: * CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR IDLE NAMESPACE UNSELECT ESEARCH $1
-S: <t> OK done
-end
-on <t> AUTHENTICATE PLAIN ...
-S: <t> OK welcome
-end
-on <t> NAMESPACE
-S: * NAMESPACE (("" "/")) NIL NIL
-S: <t> OK done
-end
-on <t> LIST ...
-S: * LIST () "/" INBOX
-S: * LIST () "/" Done
-S: <t> OK done
-end
-on <t> SELECT INBOX
-S: * FLAGS (\\\\Answered \\\\Flagged \\\\Deleted \\\\Seen \\\\Draft)
-S: * OK [PERMANENTFLAGS (\\\\Answered \\\\Flagged \\\\Deleted \\\\Seen \\\\Draft)] no keywords
-S: * 0 EXISTS
-S: * OK [UIDVALIDITY 7] UIDs valid
-S: * OK [UIDNEXT 10] next
-S: <t> OK [READ-WRITE] selected
-end
-on <t> STATUS Done ...
-S: * STATUS Done (UIDNEXT 5 UIDVALIDITY 4)
-S: <t> OK done
-end
-on <i> IDLE
-S: + idling
-end
-on DONE
-S: <i> OK done
-end
-S: * OK ready
-EOT
-    cat
-    cat <<EOT
-C: <t> LOGOUT
-S: * BYE bye
-S: <t> OK bye
-EOT
-}
-
-# One message arrives, UID 10.
-arrival='C: <i> IDLE
-S: + idling
-S: * 1 EXISTS
-C: <t> UID FETCH 10:* ...
-S-: * 1 FETCH (UID 10 FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] 
-L: From: a@b.example\r\nSubject: one\r\nMessage-ID: <one@test>\r\n\r\n
-S: )
-S: <t> OK done'
-
-play() { # CAPABILITIES; the dialogue on standard input; then the daemon runs on it
-    dialogue "$1" >"$box/dialogue"
-    "$TOOLS/imap_script" "$box/dialogue" >"$box/script_port" 2>"$box/script.err" &
-    script=$!
-    remember "$script"
-    wait_for 10 test -s "$box/script_port" || return 1
-    port=$(cat "$box/script_port")
-}
-
-# The dialogue is over when the daemon has gone.
-followed() {
-    stop_daemon || return 1
-    wait "$script" || { cat "$box/script.err"; return 1; }
-}
-begun() { wait_for 20 logged "$1"; }
-queue_is_empty_behind() { begun "$1" && wait_for 20 queue_is_empty; }
-
-move_rule() {
-    config '' <<'EOT'
-rule "all" { when = from:contains "@", actions = { move "Done" } }
-EOT
-}
+. "$(dirname "$0")/_script.sh"
 
 move_offered_but_refused() { # ANSWER
     play 'MOVE UIDPLUS' <<EOT || return 1
@@ -137,7 +56,7 @@ S: <t> OK done'
 }
 
 # The connection is lost with a COPY under way; the target had UIDNEXT 5 before. Then what is said.
-copy_lost() { # UIDS in the target that have the Message-ID; then what is said
+copy_lost() { # UID and Message-ID of what is in the target; then what is said
     play '' <<EOT || return 1
 on <t> EXAMINE Done
 S: * FLAGS ()
@@ -151,20 +70,23 @@ C: <t> UID COPY 10 Done
 reset
 reconnect
 S: * OK ready again
-C: <t> UID SEARCH ...UID 5:* HEADER Message-ID ...one@test...
-S: * SEARCH$1
+C: <t> UID FETCH 5:* ...MESSAGE-ID...
+S-: * 8 FETCH (UID $1 BODY[HEADER.FIELDS (MESSAGE-ID)]\x20
+L: Message-ID: <$2>\r\n\r\n
+S: )
 S: <t> OK done
-$2
+$3
 EOT
     config '' <<'EOT' || return 1
 rule "all" { when = from:contains "@", actions = { copy "Done" } }
 EOT
     start_daemon && begun 'EXAMINE Done' && wait_for 20 queue_is_empty || return 1
-    expect "as many COPYs as it takes" test "$(log_count '> [^ ]* UID COPY')" -eq "$3" && followed
+    expect "as many COPYs as it takes" test "$(log_count '> [^ ]* UID COPY')" -eq "$4" && followed
 }
-copy_lost_but_done() { copy_lost ' 6' '' 1; }
+copy_lost_but_done() { copy_lost 6 one@test '' 1; }
+# Another message's Message-ID may hold ours.
 copy_lost_and_not_done() {
-    copy_lost '' 'C: <t> UID COPY 10 Done
+    copy_lost 6 another.one@test 'C: <t> UID COPY 10 Done
 S: <t> OK [COPYUID 4 10 7] copied' 2
 }
 

@@ -162,6 +162,16 @@ static void do_search(run *r, char **words, const session_call *call) {
     session_search(r->session, &want, call);
 }
 
+/* uids UID: all from there on, in whatever way the server tells it best. */
+static void do_uids(run *r, char **words, const session_call *call) {
+    session_search(r->session, &(imap_search_want){.uid_from = (uint32_t)strtoul(words[1], NULL, 10)}, call);
+}
+
+static void do_poll(run *r, char **words, const session_call *call) {
+    (void)words;
+    session_poll(r->session, call);
+}
+
 static void do_list(run *r, char **words, const session_call *call) {
     session_list(r->session, "", words[1], NULL, call);
 }
@@ -237,7 +247,15 @@ static bool do_at_once(run *r, char **words) {
     } else if (strcmp(verb, "can") == 0) {
         imap_capabilities one = {0};
         imap_capabilities_add(&one, imap_str_of(words[1]));
-        run_hear(r, "can %s %s", words[1], session_info_get(r->session)->caps->bits & one.bits ? "yes" : "no");
+        run_hear(r, "can %s %s", words[1], (session_info_get(r->session)->caps->bits & one.bits) == one.bits ? "yes" : "no");
+    } else if (strcmp(verb, "enabled") == 0) {
+        imap_capabilities one = {0};
+        imap_capabilities_add(&one, imap_str_of(words[1]));
+        run_hear(r, "enabled %s %s", words[1], session_info_get(r->session)->enabled->bits & one.bits ? "yes" : "no");
+    } else if (strcmp(verb, "quirks") == 0) {
+        run_hear(r, "quirks: %s", session_info_get(r->session)->quirks->names);
+    } else if (strcmp(verb, "batch") == 0) {
+        run_hear(r, "batch %zu", session_batch(r->session));
     } else {
         return false;
     }
@@ -250,7 +268,7 @@ static const struct {
 } verbs[] = {
     {"select", do_select}, {"examine", do_select}, {"fetch", do_fetch},   {"body", do_fetch},   {"size", do_fetch},
     {"from", do_fetch},    {"copy", do_on_set},    {"move", do_on_set},   {"store", do_on_set}, {"expunge", do_on_set},
-    {"search", do_search}, {"list", do_list},      {"status", do_status}, {"create", do_create}, {"append", do_append},
+    {"search", do_search}, {"uids", do_uids}, {"poll", do_poll}, {"list", do_list},      {"status", do_status}, {"create", do_create}, {"append", do_append},
     {"noop", do_noop},     {"run", do_run},        {"unselect", do_plain}, {"subscribe", do_plain},
     {"expunge-all", do_plain}, {"notify-none", do_plain}, {"store-since", do_store_since},
 };

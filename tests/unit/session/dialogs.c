@@ -100,6 +100,7 @@ static void open_session(run *r) {
     struct limits limits = LIMITS_DEFAULT;
     session_config config = {
         .host = run_header(r, "host", "localhost"),
+        .behaves_like = run_header(r, "behaves-like", NULL),
         .port = imap_script_port(r->script),
         .tls = read_tls(run_header(r, "tls", "none")),
         .tls_ca = ca_file,
