@@ -44,7 +44,9 @@ typedef struct transport_options {
     uint32_t connect_ms;      /* until TCP is through: 30,000 */
     uint32_t handshake_ms;    /* from there until proxy, TLS, greeting and CAPABILITY are: 30,000 */
     uint32_t keepalive_s;     /* TCP keepalive: idle time before the first probe: 60; probes every 15 */
-    uint32_t user_timeout_ms; /* unacknowledged data kill the connection after: 30,000 (TCP_USER_TIMEOUT) */
+    /* Unacknowledged data or probes kill the connection after (TCP_USER_TIMEOUT): three probes, 105,000. A shorter one
+     * lets a single lost probe end an idle connection. */
+    uint32_t user_timeout_ms;
 } transport_options;
 
 /* Valid during the callback; the session copies what it keeps. Text of the server: not trusted, no CRLF at its end. */

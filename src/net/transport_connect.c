@@ -14,7 +14,7 @@
 #define HANDSHAKE_MS 30000
 #define KEEPALIVE_S 60
 #define KEEPALIVE_PROBE_S 15
-#define USER_TIMEOUT_MS 30000
+#define KEEPALIVE_PROBES 3 /* unanswered in a row: the kernel gives up at the user timeout, after one probe if that is over */
 #define CURL_BUFFER 8192  /* a longer line of the server is cut by libcurl, and a CAPABILITY line must not be */
 
 enum phase { PHASE_CONNECT, PHASE_GREETING, PHASE_STARTTLS, PHASE_TLS, PHASE_CAPABILITY };
@@ -88,7 +88,9 @@ static void fill_defaults(transport_options *options) {
     options->connect_ms = options->connect_ms ? options->connect_ms : CONNECT_MS;
     options->handshake_ms = options->handshake_ms ? options->handshake_ms : HANDSHAKE_MS;
     options->keepalive_s = options->keepalive_s ? options->keepalive_s : KEEPALIVE_S;
-    options->user_timeout_ms = options->user_timeout_ms ? options->user_timeout_ms : USER_TIMEOUT_MS;
+    if (!options->user_timeout_ms) {
+        options->user_timeout_ms = (options->keepalive_s + KEEPALIVE_PROBES * KEEPALIVE_PROBE_S) * 1000;
+    }
 }
 
 static error *make_url(const transport_options *options, char **url_out) {
