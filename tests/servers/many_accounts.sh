@@ -50,7 +50,9 @@ idle_and_acted_on() {
         acted_in_two_rounds main "$user" || return 1
         figure "user $user: $(field 4 $(ask main acted)) ms"
     done
-    acted_in_two_rounds main $(seq 0 50 "$last") || return 1
+    # Two rounds here as well, unless the machine is so busy that IDLE is not kept back long enough: told, not asserted.
+    ask main deliver $(seq 0 50 "$last")
+    expect "those at once" wait_for 20 acted main "$(seq 0 50 "$last" | wc -l)" || return 1
     figure "every 50th at once: $(ask main acted)"
     status_is_quick && reload_is_quick && stop_daemon
 }
