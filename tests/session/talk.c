@@ -100,7 +100,7 @@ void talk_turn_until(talk *t, const bool *flag) {
     }
 }
 
-void talk_begin(talk *t, const char *dir, const char *name, enum session_auth auth) {
+void talk_begin(talk *t, const char *dir, const char *name, const char *host, enum session_auth auth) {
     static const log_ctx log = {.group = "imap"};
     static clock_source clock;
     const replay_options options = {0};
@@ -118,6 +118,7 @@ void talk_begin(talk *t, const char *dir, const char *name, enum session_auth au
     t->trust = tls_trust_new();
     t->pool = transport_pool_new(t->loop, t->trust);
     const session_config config = {.host = "127.0.0.1",
+                                   .behaves_like = host,
                                    .port = replay_port(t->server),
                                    .tls = TRANSPORT_TLS_NONE,
                                    .user = "username",

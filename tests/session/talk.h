@@ -27,7 +27,7 @@ typedef struct talk {
 /* Skips the test where the recordings are absent. g_free. */
 char *talk_directory(void);
 /* Connects and waits until the session is ready or closed. auth: AUTO = as it was recorded. */
-void talk_begin(talk *t, const char *dir, const char *name, enum session_auth auth);
+void talk_begin(talk *t, const char *dir, const char *name, const char *host, enum session_auth auth);
 void talk_end(talk *t);
 /* Turns until it has come so far, or the connection has ended. */
 void talk_turn_until(talk *t, const bool *flag);

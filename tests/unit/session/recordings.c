@@ -142,7 +142,7 @@ static void play_conversation(const char *dir, const char *name, tally *sum) {
     const struct refusal *expected = refusal_of(name);
     talk t;
 
-    talk_begin(&t, dir, name, SESSION_AUTH_AUTO);
+    talk_begin(&t, dir, name, NULL, SESSION_AUTH_AUTO);
     play_steps(&t, sum);
     check_end(&t, name, expected);
     count(&t, expected, sum);
@@ -179,20 +179,22 @@ static const struct provider {
     uint32_t special; /* uses that its folders are listed with */
     bool idles;
     char delimiter;
+    const char *host; /* where it stands, for what is known of it; NULL = nothing is */
 } providers[] = {
     {"gmail", CAN(X_GM_EXT_1) | CAN(MOVE) | CAN(UIDPLUS) | CAN(CONDSTORE) | CAN(ESEARCH), CAN(QRESYNC) | CAN(NOTIFY),
      IMAP_ATTR_ALL | IMAP_ATTR_DRAFTS | IMAP_ATTR_IMPORTANT | IMAP_ATTR_SENT | IMAP_ATTR_JUNK | IMAP_ATTR_FLAGGED |
          IMAP_ATTR_TRASH,
-     true, '/'},
-    {"exchange", CAN(MOVE) | CAN(UIDPLUS) | CAN(LITERAL_PLUS), CAN(CONDSTORE) | CAN(ESEARCH) | CAN(SPECIAL_USE), 0, true, '/'},
-    {"yahoo", CAN(MOVE) | CAN(UIDPLUS) | CAN(OBJECTID), CAN(IDLE) | CAN(ESEARCH) | CAN(CONDSTORE), 0, false, '/'},
-    {"cyrus", CAN(UIDPLUS) | CAN(CONDSTORE) | CAN(BINARY) | CAN(LOGINDISABLED), CAN(MOVE) | CAN(ESEARCH), 0, true, '/'},
+     true, '/', NULL},
+    {"exchange", CAN(MOVE) | CAN(UIDPLUS) | CAN(LITERAL_PLUS), CAN(CONDSTORE) | CAN(ESEARCH) | CAN(SPECIAL_USE), 0, true, '/',
+     "outlook.office365.com"},
+    {"yahoo", CAN(MOVE) | CAN(UIDPLUS) | CAN(OBJECTID), CAN(IDLE) | CAN(ESEARCH) | CAN(CONDSTORE), 0, false, '/', NULL},
+    {"cyrus", CAN(UIDPLUS) | CAN(CONDSTORE) | CAN(BINARY) | CAN(LOGINDISABLED), CAN(MOVE) | CAN(ESEARCH), 0, true, '/', NULL},
     {"dovecot", CAN(MOVE) | CAN(QRESYNC) | CAN(LIST_STATUS) | CAN(SPECIAL_USE), CAN(X_GM_EXT_1) | CAN(NOTIFY),
-     IMAP_ATTR_SENT | IMAP_ATTR_DRAFTS | IMAP_ATTR_TRASH | IMAP_ATTR_JUNK, true, '.'},
-    {"protonmail", CAN(ID), CAN(IDLE) | CAN(UIDPLUS) | CAN(MOVE) | CAN(NAMESPACE) | CAN(UNSELECT), 0, false, '/'},
-    {"common", CAN(IMAP4REV1), CAN(IDLE) | CAN(UIDPLUS) | CAN(MOVE) | CAN(NAMESPACE), 0, false, '/'},
-    {"acl", CAN(ACL) | CAN(X_GM_EXT_1), CAN(METADATA), IMAP_ATTR_ALL | IMAP_ATTR_TRASH, true, '/'},
-    {"metadata", CAN(METADATA) | CAN(X_GM_EXT_1), CAN(ACL), IMAP_ATTR_ALL | IMAP_ATTR_TRASH, true, '/'},
+     IMAP_ATTR_SENT | IMAP_ATTR_DRAFTS | IMAP_ATTR_TRASH | IMAP_ATTR_JUNK, true, '.', NULL},
+    {"protonmail", CAN(ID), CAN(IDLE) | CAN(UIDPLUS) | CAN(MOVE) | CAN(NAMESPACE) | CAN(UNSELECT), 0, false, '/', NULL},
+    {"common", CAN(IMAP4REV1), CAN(IDLE) | CAN(UIDPLUS) | CAN(MOVE) | CAN(NAMESPACE), 0, false, '/', NULL},
+    {"acl", CAN(ACL) | CAN(X_GM_EXT_1), CAN(METADATA), IMAP_ATTR_ALL | IMAP_ATTR_TRASH, true, '/', NULL},
+    {"metadata", CAN(METADATA) | CAN(X_GM_EXT_1), CAN(ACL), IMAP_ATTR_ALL | IMAP_ATTR_TRASH, true, '/', NULL},
 };
 
 /* What the server does not offer is refused without a word to it. */
@@ -209,7 +211,7 @@ static void check_not_sent(talk *t, uint64_t can, uint64_t bit, const char *comm
 static void check_provider(const char *dir, const struct provider *p) {
     talk t;
 
-    talk_begin(&t, dir, p->name, SESSION_AUTH_AUTO);
+    talk_begin(&t, dir, p->name, p->host, SESSION_AUTH_AUTO);
     if (!t.ready) {
         fail_msg("%s: %s", p->name, t.end ? t.end->text : "not ready");
     }
