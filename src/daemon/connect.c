@@ -41,6 +41,7 @@ session *connect_new(const struct connect_env *env, const wire_account *c, sessi
         [WIRE_TLS_IMPLICIT] = TRANSPORT_TLS_IMPLICIT, [WIRE_TLS_STARTTLS] = TRANSPORT_TLS_STARTTLS,
         [WIRE_TLS_NONE] = TRANSPORT_TLS_NONE,
     };
+    static const char *const enable[] = {"CONDSTORE", "QRESYNC", NULL};
     const char **disabled = g_new0(const char *, c->disable_extensions.n + 1);
     session *s;
 
@@ -52,6 +53,7 @@ session *connect_new(const struct connect_env *env, const wire_account *c, sessi
         .auth = auth_of(c->auth), .token = c->auth == WIRE_AUTH_XOAUTH2 || c->auth == WIRE_AUTH_OAUTHBEARER,
         .connect_ms = (uint32_t)MIN(c->timeout_ms, 30000), .timeout_ms = (uint32_t)c->timeout_ms,
         .idle_renew_ms = (uint32_t)c->idle_renew_ms, .idle_memory = memory, .disabled = disabled,
+        .enable = env->changes ? enable : NULL,
         .allow_expunge = c->allow_expunge, .client_name = "mailruled", .client_version = MAILRULED_VERSION,
         .limits = env->limits,
     };
