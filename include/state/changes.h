@@ -33,6 +33,7 @@ struct state_seen {
     uint32_t uid;
     enum state_seen_how how;
     const char *flags; /* separated by spaces, in any order and case; \Recent is passed over */
+    const char *message_id; /* with SET: kept for when it is gone; NULL = not told, what is kept stays */
 };
 
 /* What is to become a row. */

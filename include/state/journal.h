@@ -228,7 +228,7 @@ struct state_message {
                                                  it is read; do not compare it with a clock later */
     int error_code;                           /* enum error_code, -1 = none */
     const char *error_text, *error_rule;
-    const void *meta; /* "gone": that of the message's own row, if there is one */
+    const void *meta; /* "gone": that of the message's own row, else its state_seen.message_id */
     size_t meta_len;
     const struct state_step_info *steps; /* with_steps only, by seq */
     size_t n_steps;

@@ -167,11 +167,12 @@ static struct changes *changes_new(struct folder *f) {
     return c;
 }
 
-static void clear_heard(struct changes *c) {
-    for (guint i = 0; i < c->heard->len; i++) {
-        g_free((char *)(uintptr_t)g_array_index(c->heard, struct state_seen, i).flags);
+void changes_seen_clear(GArray *seen) {
+    for (guint i = 0; i < seen->len; i++) {
+        g_free((char *)(uintptr_t)g_array_index(seen, struct state_seen, i).flags);
+        g_free((char *)(uintptr_t)g_array_index(seen, struct state_seen, i).message_id);
     }
-    g_array_set_size(c->heard, 0);
+    g_array_set_size(seen, 0);
 }
 
 void changes_free(struct changes *c) {
@@ -184,7 +185,7 @@ void changes_free(struct changes *c) {
     state_cancel(keeper_of(c)->state, c);
     scope_clear(c, &c->scopes[FLAGS]);
     scope_clear(c, &c->scopes[GONE]);
-    clear_heard(c);
+    changes_seen_clear(c->heard);
     g_array_unref(c->heard);
     loop_timer_free(c->soon);
     g_free(c);
@@ -282,13 +283,12 @@ static void flush(struct changes *c) {
 
     if (c->heard->len) {
         tell(c, &what);
-        clear_heard(c);
+        changes_seen_clear(c->heard);
     }
 }
 
-/* Takes flags. */
-static void hear(struct changes *c, uint32_t uid, char *flags) {
-    struct state_seen seen = {uid, STATE_SEEN_SET, flags};
+static void hear(struct changes *c, const imap_fetch *fetch) {
+    struct state_seen seen = changes_seen(fetch);
 
     g_array_append_val(c->heard, seen);
     if (c->heard->len >= CHUNK) {
@@ -296,7 +296,47 @@ static void hear(struct changes *c, uint32_t uid, char *flags) {
     }
 }
 
-char *changes_flags(const imap_fetch *fetch) {
+/* The msg-id of RFC 5322 section 3.6.4 in a block of header fields, without its brackets. */
+static char *find_message_id(const char *block, size_t len) {
+    static const char name[] = "message-id:";
+    const char *end = block + len, *line = block;
+
+    for (const char *next; line < end; line = next) {
+        next = memchr(line, '\n', (size_t)(end - line));
+        next = next ? next + 1 : end;
+        if ((size_t)(end - line) < strlen(name) || g_ascii_strncasecmp(line, name, strlen(name)) != 0) {
+            continue;
+        }
+        const char *open = memchr(line, '<', (size_t)(end - line));
+        const char *close = open ? memchr(open, '>', (size_t)(end - open)) : NULL;
+        for (const char *p = open; close && p < close; p++) {
+            close = *p > ' ' && *p < 0x7f ? close : NULL;
+        }
+        return close ? g_strndup(open + 1, (gsize)(close - open - 1)) : NULL;
+    }
+    return NULL;
+}
+
+static char *message_id_of(const imap_fetch *fetch) {
+    char *id = NULL;
+
+    for (size_t i = 0; i < fetch->section_count && !id; i++) {
+        const imap_section *s = &fetch->sections[i];
+        if (s->data.data && (s->kind == IMAP_SECTION_FIELDS || s->kind == IMAP_SECTION_HEADER)) {
+            id = find_message_id(s->data.data, s->data.len);
+        }
+    }
+    return id;
+}
+
+const imap_section_want *changes_message_id(void) {
+    static const char *const fields[] = {"message-id", NULL};
+    static const imap_section_want want = {.kind = IMAP_SECTION_FIELDS, .fields = fields};
+
+    return &want;
+}
+
+static char *flags_of(const imap_fetch *fetch) {
     GString *text = g_string_new(NULL);
 
     for (size_t i = 0; i < fetch->flags.all.count; i++) {
@@ -306,6 +346,11 @@ char *changes_flags(const imap_fetch *fetch) {
         }
     }
     return g_string_free(text, FALSE);
+}
+
+struct state_seen changes_seen(const imap_fetch *fetch) {
+    return (struct state_seen){
+        .uid = fetch->uid, .how = STATE_SEEN_SET, .flags = flags_of(fetch), .message_id = message_id_of(fetch)};
 }
 
 static void on_soon(void *user) {
@@ -339,7 +384,7 @@ void changes_fetch(struct folder *f, const imap_fetch *fetch) {
     }
     note_modseq(c, fetch);
     if (fetch->uid && fetch->uid <= f->cursor.last_uid) {
-        hear(c, fetch->uid, changes_flags(fetch));
+        hear(c, fetch);
     } else if (fetch->uid && !folder_message(f, WIRE_EVENT_NEW, fetch->uid)) {
         return; /* its flags come with the look that finds it */
     } else {
@@ -378,8 +423,8 @@ void changes_applied(void *folder, action_item *const *items, size_t n) {
         for (size_t k = 0; k < step->flags.n; k++) {
             g_string_append_printf(text, "%s%s", k ? " " : "", step->flags.v[k]);
         }
-        struct state_seen one = {
-            items[i]->uid, step->verb == WIRE_VERB_FLAG ? STATE_SEEN_ADD : STATE_SEEN_REMOVE, text->str};
+        struct state_seen one = {.uid = items[i]->uid, .flags = text->str};
+        one.how = step->verb == WIRE_VERB_FLAG ? STATE_SEEN_ADD : STATE_SEEN_REMOVE;
         g_ptr_array_add(texts, g_string_free(text, FALSE));
         g_array_append_val(seen, one);
     }
@@ -469,7 +514,7 @@ static void delivered(void *user, const imap_response *response) {
 
     if (p->changes && response->kind == IMAP_FETCH && (fetch->have & IMAP_HAVE_FLAGS)) {
         note_modseq(p->changes, fetch);
-        hear(p->changes, fetch->uid, changes_flags(fetch));
+        hear(p->changes, fetch);
     }
 }
 
@@ -495,6 +540,10 @@ static void ask(struct compare *p, uint64_t since) {
     session_call call = {.done = fetched, .data = delivered, .user = p, .uidvalidity = f->uidvalidity};
 
     want.items |= can(f, IMAP_CAP_CONDSTORE, false) ? IMAP_WANT_MODSEQ : 0;
+    if (!f->cursor.snapshot && changes_want_gone(f)) {
+        want.sections = changes_message_id();
+        want.section_count = 1;
+    }
     want.vanished = since && can(f, IMAP_CAP_QRESYNC, true);
     imap_set_take(&p->todo, since ? SIZE_MAX : CHUNK, SET_OCTETS, &p->asked);
     session_fetch(folder_session(f), &p->asked, &want, &call);

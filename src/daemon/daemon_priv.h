@@ -318,7 +318,10 @@ void changes_cancel(struct folder *f);   /* not selected any more */
 /* Compare flags if that is due. True: it is under way, roll_step() follows. */
 bool changes_step(struct folder *f);
 void changes_fetch(struct folder *f, const imap_fetch *fetch);
-char *changes_flags(const imap_fetch *fetch); /* as state_seen.flags; g_free */
+/* What a FETCH says, for the journal; and its end. */
+struct state_seen changes_seen(const imap_fetch *fetch);
+void changes_seen_clear(GArray *seen); /* of struct state_seen */
+const imap_section_want *changes_message_id(void); /* to be fetched where it is to be told once the message is gone */
 void changes_gone(struct folder *f, const imap_set *uids);
 bool changes_want_gone(const struct folder *f);
 /* These are there as of now, and become part of what is compared with; before their rows are made. */

@@ -143,10 +143,10 @@ static void chunk_drop_messages(struct chunk *c) {
 static void chunk_free(struct chunk *c) {
     struct look *l = c->look;
 
-    for (guint i = 0; c->flags && i < c->flags->len; i++) {
-        g_free((char *)(uintptr_t)g_array_index(c->flags, struct state_seen, i).flags);
+    if (c->flags) {
+        changes_seen_clear(c->flags);
+        g_array_unref(c->flags);
     }
-    g_clear_pointer(&c->flags, g_array_unref);
     imap_set_release(&c->asked);
     imap_set_release(&c->unsure);
     imap_set_release(&c->seen);
@@ -371,7 +371,7 @@ static void take_in(struct chunk *c, const imap_fetch *fetch) {
 
     imap_set_add(&c->seen, fetch->uid);
     if (c->flags && (fetch->have & IMAP_HAVE_FLAGS)) {
-        struct state_seen seen = {fetch->uid, STATE_SEEN_SET, changes_flags(fetch)};
+        struct state_seen seen = changes_seen(fetch);
         g_array_append_val(c->flags, seen);
     }
     if (folder_message(f, WIRE_EVENT_NEW, fetch->uid) ||

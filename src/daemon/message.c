@@ -108,6 +108,8 @@ const imap_fetch_want *message_want(struct folder *f, enum wire_event event) {
 
     f->want = (imap_fetch_want){.items = IMAP_WANT_FLAGS | IMAP_WANT_DATE | IMAP_WANT_SIZE};
     if (!scope || !scope->rules) {
+        f->want.sections = changes_message_id();
+        f->want.section_count = changes_want_gone(f);
         return &f->want;
     }
     if (info && imap_can(info->caps, IMAP_CAP_OBJECTID)) {

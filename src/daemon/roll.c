@@ -435,6 +435,7 @@ void roll_step(struct folder *f) {
         }
         return;
     }
+    r->wanted &= f->cursor.last_uid > 0;
     bool listed = f->cursor.listed || is_plain(f, now->exists);
     if ((!listed || is_due(f) || !roll_fits(f, now->exists)) && f->cursor.last_uid && may_list(f)) {
         list(f);

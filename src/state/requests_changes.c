@@ -44,6 +44,7 @@ static const struct state_seen *copy_seen(struct arena *arena, const struct stat
     for (size_t i = 0; i < n; i++) {
         copy[i] = seen[i];
         copy[i].flags = arena_strdup(arena, seen[i].flags ? seen[i].flags : "");
+        copy[i].message_id = arena_strdup(arena, seen[i].message_id);
     }
     return copy;
 }

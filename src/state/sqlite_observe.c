@@ -159,7 +159,7 @@ struct change {
     uint32_t uid;
     const char *event;
     bool own;
-    const char *flags, *added, *removed;
+    const char *flags, *added, *removed, *message_id;
 };
 
 static void insert_row(struct observing *o, const struct change *c) {
@@ -168,7 +168,8 @@ static void insert_row(struct observing *o, const struct change *c) {
                " set_at, flags, added, removed, meta) VALUES(?1, ?2, ?3, ?4, ?5, CASE WHEN ?5 = 'flags' THEN"
                " (SELECT coalesce(max(nth), 0) + 1 FROM message WHERE folder = ?2 AND uidvalidity = ?3 AND uid = ?4"
                "  AND event = 'flags') ELSE 0 END, 1, ?6, 0, ?7, ?7, ?7, ?8, ?9, ?10,"
-               " (SELECT meta FROM message WHERE folder = ?2 AND uidvalidity = ?3 AND uid = ?4 AND event = 'new'))"
+               " coalesce((SELECT meta FROM message WHERE folder = ?2 AND uidvalidity = ?3 AND uid = ?4 AND event = 'new'),"
+               "  CAST(?11 AS BLOB)))"
                " ON CONFLICT DO NOTHING");
 
     query_text(&q, o->in->account);
@@ -181,6 +182,7 @@ static void insert_row(struct observing *o, const struct change *c) {
     query_text(&q, c->flags);
     query_text(&q, c->added);
     query_text(&q, c->removed);
+    query_text(&q, c->message_id);
     o->r->out.observed += query_run(&q) > 0;
 }
 
@@ -189,7 +191,7 @@ static void insert_flags(struct observing *o, uint32_t uid, bool own, const char
     g_autofree char *plus = join(added), *less = join(removed);
 
     if (added->len || removed->len) {
-        insert_row(o, &(struct change){uid, "flags", own, flags, plus, less});
+        insert_row(o, &(struct change){uid, "flags", own, flags, plus, less, NULL});
     }
 }
 
@@ -227,13 +229,15 @@ static void flags_changed(struct observing *o, uint32_t uid, const GPtrArray *ol
     claims_release(&c);
 }
 
-static void write_flags(struct observing *o, uint32_t uid, const char *flags) {
-    struct query q = db_query(o->db, "INSERT INTO snapshot(folder, uid, flags) VALUES(?, ?, ?)"
-                                     " ON CONFLICT DO UPDATE SET flags = excluded.flags");
+static void write_flags(struct observing *o, const struct state_seen *seen, const char *flags) {
+    struct query q = db_query(o->db, "INSERT INTO snapshot(folder, uid, flags, message_id) VALUES(?, ?, ?, ?)"
+                                     " ON CONFLICT DO UPDATE SET flags = excluded.flags,"
+                                     " message_id = coalesce(excluded.message_id, message_id)");
 
     query_int(&q, o->folder);
-    query_int(&q, uid);
+    query_int(&q, seen->uid);
     query_text(&q, flags);
+    query_text(&q, seen->how == STATE_SEEN_SET ? seen->message_id : NULL);
     query_run(&q);
 }
 
@@ -255,7 +259,7 @@ static void observe_one(struct observing *o, const struct state_seen *seen) {
     if (kept && strcmp(kept, text) == 0) {
         return;
     }
-    write_flags(o, seen->uid, text);
+    write_flags(o, seen, text);
     if (kept) {
         flags_changed(o, seen->uid, old, now, text);
     }
@@ -263,12 +267,12 @@ static void observe_one(struct observing *o, const struct state_seen *seen) {
 
 /* --- gone --------------------------------------------------------------------------------------------------------- */
 
-static void one_gone(struct observing *o, uint32_t uid, const char *flags) {
+static void one_gone(struct observing *o, uint32_t uid, const char *flags, const char *message_id) {
     struct claims c;
 
     read_claims(o, uid, &c);
     if (o->in->want & (c.taken ? STATE_WANT_OWN_GONE : STATE_WANT_GONE)) {
-        insert_row(o, &(struct change){uid, "gone", c.taken, flags, NULL, NULL});
+        insert_row(o, &(struct change){uid, "gone", c.taken, flags, NULL, NULL, message_id});
     }
     claims_release(&c);
 }
@@ -278,7 +282,7 @@ static void range_gone(struct observing *o, const struct state_range *range) {
     uint32_t at = range->low;
 
     for (;;) {
-        struct query q = db_query(o->db, "SELECT uid, flags FROM snapshot WHERE folder = ? AND uid BETWEEN ? AND ?"
+        struct query q = db_query(o->db, "SELECT uid, flags, message_id FROM snapshot WHERE folder = ? AND uid BETWEEN ? AND ?"
                                          " ORDER BY uid LIMIT 1");
         query_int(&q, o->folder);
         query_int(&q, at);
@@ -288,9 +292,10 @@ static void range_gone(struct observing *o, const struct state_range *range) {
         }
         at = (uint32_t)db_column_int(&q, 0);
         g_autofree char *flags = g_strdup(db_column_text(&q, 1, &o->r->arena));
+        g_autofree char *message_id = g_strdup(db_column_text(&q, 2, &o->r->arena));
         query_end(&q);
         if (o->in->want & (STATE_WANT_GONE | STATE_WANT_OWN_GONE)) {
-            one_gone(o, at, flags);
+            one_gone(o, at, flags, message_id);
         }
         q = db_query(o->db, "DELETE FROM snapshot WHERE folder = ? AND uid = ?");
         query_int(&q, o->folder);

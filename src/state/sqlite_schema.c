@@ -75,7 +75,7 @@ static const char version_2[] =
     "  PRIMARY KEY(folder, low)) WITHOUT ROWID;"
     "CREATE TABLE snapshot("
     "  folder INTEGER NOT NULL REFERENCES folder(id), uid INTEGER NOT NULL, flags TEXT NOT NULL,"
-    "  PRIMARY KEY(folder, uid)) WITHOUT ROWID;";
+    "  message_id TEXT, PRIMARY KEY(folder, uid)) WITHOUT ROWID;";
 
 static const char *const migrations[STATE_SCHEMA_VERSION + 1] = {
     [1] = version_1,

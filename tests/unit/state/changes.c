@@ -24,7 +24,7 @@ static struct state_observe about(const struct state_seen *seen, size_t n, unsig
 
 /* One message's flags; the number of rows. */
 static size_t see(struct fixture *f, uint32_t uid, enum state_seen_how how, const char *flags, unsigned want) {
-    struct state_seen seen = {uid, how, flags};
+    struct state_seen seen = {.uid = uid, .how = how, .flags = flags, .message_id = uid == 5 ? "5@x" : NULL};
     struct state_observe in = about(&seen, 1, want);
 
     MUST(f, state_observe(f->st, &in, on_observed, f));
@@ -210,7 +210,7 @@ static void fault_19_a_range_without_end_is_what_was_there(void **state_in) {
     }
     assert_int_equal(go(f, 1, UINT32_MAX, ALL_WANTED), 3);
     assert_int_equal(go(f, 1, UINT32_MAX, ALL_WANTED), 0);
-    assert_string_equal(events(f), "4 gone = + - 1@x\n5 gone =five + -\n6 gone = + -\n");
+    assert_string_equal(events(f), "4 gone = + - 1@x\n5 gone =five + - 5@x\n6 gone = + -\n");
 }
 
 static void what_a_step_took_away_is_its_own(void **state_in) {
