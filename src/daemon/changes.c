@@ -610,8 +610,12 @@ bool changes_step(struct folder *f) {
 
 /* --- folders that are not selected ------------------------------------------------------------------------------------------------- */
 
-uint32_t changes_status_items(const struct folder *f) {
-    return changes_on(f) && can(f, IMAP_CAP_CONDSTORE, false) ? IMAP_STATUS_HIGHESTMODSEQ : 0;
+uint32_t changes_status_items(const struct watcher *w) {
+    const session_info *info = session_info_get(w->session);
+
+    return info && imap_can(info->caps, IMAP_CAP_CONDSTORE) && changes_wanted(w->account->keeper, w->account->config)
+               ? IMAP_STATUS_HIGHESTMODSEQ
+               : 0;
 }
 
 bool changes_fit(const struct folder *f, const imap_status *s) {

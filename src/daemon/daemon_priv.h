@@ -259,7 +259,7 @@ void folder_proved(struct folder *f); /* not while roll_doubts() */
 /* The one in memory; NULL = none. */
 struct message *folder_message(const struct folder *f, enum wire_event event, uint32_t uid);
 /* Is the folder as this STATUS says, so that nothing is to be looked at? */
-bool folder_fits(const struct folder *f, const imap_status *status);
+bool folder_fits(struct folder *f, const imap_status *status);
 /* What the session tells by itself about the folder: nothing, if it has another one selected meanwhile. */
 void folder_news(struct folder *f, const imap_fetch *fetch);
 void folder_gone(struct folder *f, imap_ranges uids);
@@ -295,8 +295,8 @@ void roll_step(struct folder *f);
 void roll_cancel(struct folder *f); /* not selected any more */
 bool roll_doubts(const struct folder *f);
 bool roll_busy(const struct folder *f);
-/* Could the folder hold so many messages if nothing was missed? */
-bool roll_fits(const struct folder *f, uint32_t messages);
+/* The folder, not selected, holds so many: false if it has to be looked at. */
+bool roll_told(struct folder *f, uint32_t messages);
 const imap_set *roll_known(const struct folder *f);
 /* A listing is due although the number fits: something went, and it matters what. */
 void roll_want_listing(struct folder *f);
@@ -329,7 +329,7 @@ void changes_arrived(struct folder *f, const struct state_seen *seen, size_t n);
 /* The server has carried out these steps on flags: before the journal hears of it. */
 void changes_applied(void *folder, action_item *const *items, size_t n);
 bool changes_fit(const struct folder *f, const imap_status *status);
-uint32_t changes_status_items(const struct folder *f); /* what STATUS has to tell besides */
+uint32_t changes_status_items(const struct watcher *w); /* what a STATUS asked for there has to tell besides */
 /* The scope of rules on that event, and its fields NULL-terminated; NULL = none. */
 const wire_scope_reply *changes_scope(const struct folder *f, enum wire_event event, const char *const **fields_out);
 

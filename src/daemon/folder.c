@@ -202,10 +202,11 @@ void folder_gone(struct folder *f, imap_ranges uids) {
     }
 }
 
-bool folder_fits(const struct folder *f, const imap_status *s) {
-    return f->cursor_known && (s->have & IMAP_STATUS_UIDNEXT) && (s->have & IMAP_STATUS_UIDVALIDITY) &&
-           s->uidvalidity == f->cursor.uidvalidity && s->uidnext <= f->cursor.last_uid + 1 &&
-           (!(s->have & IMAP_STATUS_MESSAGES) || roll_fits(f, s->messages)) && changes_fit(f, s);
+bool folder_fits(struct folder *f, const imap_status *s) {
+    return f->cursor_known && f->cursor.uidvalidity && (s->have & IMAP_STATUS_UIDNEXT) &&
+           s->uidnext <= f->cursor.last_uid + 1 &&
+           (!(s->have & IMAP_STATUS_UIDVALIDITY) || s->uidvalidity == f->cursor.uidvalidity) &&
+           (!(s->have & IMAP_STATUS_MESSAGES) || roll_told(f, s->messages)) && changes_fit(f, s);
 }
 
 struct message *folder_message(const struct folder *f, enum wire_event event, uint32_t uid) {

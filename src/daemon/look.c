@@ -446,7 +446,7 @@ bool look_pushed(struct folder *f, const imap_fetch *fetch) {
         f->cursor.uidvalidity != f->uidvalidity || fetch->uid != f->cursor.last_uid + 1 || !account_has_room(f->account)) {
         return false;
     }
-    want = message_want(f);
+    want = message_want(f, WIRE_EVENT_NEW);
     if ((want->items & (IMAP_WANT_FLAGS | IMAP_WANT_DATE | IMAP_WANT_SIZE)) & ~fetch->have ||
         (want->section_count && !imap_fetch_section(fetch, "", want->sections[0].kind))) {
         return false;
@@ -479,7 +479,7 @@ void look_ahead(struct folder *f) {
     f->look->folder = f;
     c = chunk_new(f->look);
     c->from = f->cursor.last_uid + 1;
-    session_fetch_from(f->watcher->session, c->from, message_want(f),
+    session_fetch_from(f->watcher->session, c->from, message_want(f, WIRE_EVENT_NEW),
                        &(session_call){.done = fetched, .data = delivered, .user = c, .ahead = true,
                                        .uidvalidity = f->cursor.uidvalidity});
 }

@@ -198,10 +198,23 @@ const imap_set *roll_known(const struct folder *f) {
     return &f->roll->known;
 }
 
-bool roll_fits(const struct folder *f, uint32_t messages) {
-    const struct roll *r = f->roll;
+static int64_t expected(const struct roll *r) {
+    return (int64_t)imap_set_size(&r->known) - r->lost + r->odd;
+}
 
-    return r->loaded && f->cursor.listed && (int64_t)imap_set_size(&r->known) - r->lost + r->odd == messages;
+/* Could the folder hold so many messages if nothing was missed? */
+static bool fits(const struct folder *f, uint32_t messages) {
+    return f->roll->loaded && f->cursor.listed && expected(f->roll) == messages;
+}
+
+/* Fewer than expected: somebody deleted some. Where no rule asks which, the next listing tells. */
+bool roll_told(struct folder *f, uint32_t messages) {
+    struct roll *r = f->roll;
+
+    if (r->loaded && f->cursor.listed && messages < expected(r) && !changes_want_gone(f)) {
+        r->lost += (uint32_t)(expected(r) - messages);
+    }
+    return fits(f, messages);
 }
 
 bool roll_busy(const struct folder *f) {
@@ -437,7 +450,7 @@ void roll_step(struct folder *f) {
     }
     r->wanted &= f->cursor.last_uid > 0;
     bool listed = f->cursor.listed || is_plain(f, now->exists);
-    if ((!listed || is_due(f) || !roll_fits(f, now->exists)) && f->cursor.last_uid && may_list(f)) {
+    if ((!listed || is_due(f) || !fits(f, now->exists)) && f->cursor.last_uid && may_list(f)) {
         list(f);
         return;
     }
