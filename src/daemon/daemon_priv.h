@@ -234,7 +234,7 @@ struct folder {
     unsigned arrivals_sent, arrivals_done;
     GPtrArray *needs;     /* struct need not answered yet */
     GPtrArray *refetches; /* resume.c's, under way */
-    GHashTable *recent;   /* identity -> when planned (elapsed ms, boxed): copies delivered at the same time */
+    GHashTable *recent;   /* identity -> message.c's struct recent: copies delivered at the same time */
     action_queue *actions;
     uint64_t last_proof; /* elapsed: when it was last known to be complete; 0 = never */
     uint64_t arrived;    /* messages since the start */
@@ -298,6 +298,9 @@ bool roll_busy(const struct folder *f);
 /* The folder, not selected, holds so many: false if it has to be looked at. */
 bool roll_told(struct folder *f, uint32_t messages);
 const imap_set *roll_known(const struct folder *f);
+bool roll_has(const struct folder *f, uint32_t uid);
+void roll_taken(struct folder *f); /* one went by our own doing */
+uint64_t roll_others(const struct folder *f); /* how many went without a UID, not by us; counts up */
 /* A listing is due although the number fits: something went, and it matters what. */
 void roll_want_listing(struct folder *f);
 /* state_range of a set; g_free. */
@@ -397,6 +400,7 @@ void message_gone(struct message *m);
 void step_describe(GString *text, const wire_step *step);
 /* A PLAN frame with that step alone, a webhook's body left out (the outbox has it). */
 GByteArray *step_encode(const wire_step *step);
+bool step_takes_away(const wire_step *step); /* out of its folder */
 /* state_step.effect of it; g_free. */
 char *step_effect(const wire_step *step);
 wire_message *step_decode(const void *args, size_t len); /* NULL if unusable */

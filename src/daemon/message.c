@@ -390,23 +390,45 @@ static void planned(void *user, const error *err, const struct state_planned *p)
     message_free(m);
 }
 
+/* A mail that has just had its plan. */
+struct recent {
+    uint64_t when;
+    uint32_t uid;
+    uint64_t others; /* messages that others had taken away by then, as far as it is not known which */
+    bool taken;      /* the plan takes it out of the folder */
+};
+
+static bool takes_away(const wire_plan *plan) {
+    for (size_t i = 0; i < plan->n_steps; i++) {
+        if (step_takes_away(&plan->steps[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * The same mail under another UID was handled before: a server that gave it a new UID, or a person who dragged it back.
- * Two copies that were delivered at the same time (to an alias too) are not that: each is handled.
+ * Two copies that were delivered at the same time (to an alias too) are not that: each is handled. But a copy that comes
+ * when the one before it has gone, and not by us, is the same message edited in place (MS-STANXIMAP section 2.1.3).
  */
-static bool may_be_handled(struct message *m, const char *identity) {
-    GHashTable *recent = m->folder->recent;
-    uint64_t now = loop_now(keeper_of(m)->loop), *when;
+static bool may_be_handled(struct message *m, const wire_plan *plan, const char *identity) {
+    struct folder *f = m->folder;
+    struct recent *before, now = {.when = loop_now(keeper_of(m)->loop), .uid = m->uid, .others = roll_others(f)};
 
     if (!identity) {
         return false;
     }
-    if (g_hash_table_size(recent) > RECENT_MAX) {
-        g_hash_table_remove_all(recent);
+    if (g_hash_table_size(f->recent) > RECENT_MAX) {
+        g_hash_table_remove_all(f->recent);
     }
-    when = g_hash_table_lookup(recent, identity);
-    bool twin = when && now - *when < TWINS_MS;
-    g_hash_table_insert(recent, g_strdup(identity), g_memdup2(&now, sizeof now));
+    before = g_hash_table_lookup(f->recent, identity);
+    bool twin = before && now.when - before->when < TWINS_MS;
+    if (twin && !before->taken) {
+        twin = roll_has(f, before->uid) && now.others == before->others;
+    }
+    now.taken = takes_away(plan);
+    g_hash_table_insert(f->recent, g_strdup(identity), g_memdup2(&now, sizeof now));
     return !twin;
 }
 
@@ -455,7 +477,7 @@ static void store_plan(struct message *m, wire_message *w) {
     }
     state_plan(keeper_of(m)->state,
                &(struct state_plan){
-                   .row = m->row, .identity = identity, .skip_if_handled = may_be_handled(m, identity), .as_own = m->own,
+                   .row = m->row, .identity = identity, .skip_if_handled = may_be_handled(m, plan, identity), .as_own = m->own,
                    .meta = m->message_id, .meta_len = m->message_id ? strlen(m->message_id) : 0,
                    .steps = (const struct state_step *)(void *)parts.steps->data, .n_steps = parts.steps->len,
                    .deliveries = (const struct state_delivery *)(void *)parts.deliveries->data,
@@ -521,6 +543,9 @@ void message_finished(void *folder, action_item *item, const action_outcome *out
             log_info(&log, "%s: the message is gone", wire_verb_name(item->step->verb));
         } else {
             backoff_healthy(&m->folder->watcher->backoff); /* a connection that gets work done is no storm of logins */
+        }
+        if (!outcome->gone && step_takes_away(item->step)) {
+            roll_taken(m->folder);
         }
         go_on(m, &outcome->row);
         return;

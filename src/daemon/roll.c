@@ -22,6 +22,7 @@ struct roll {
     unsigned stale;      /* answers under way that are of before */
     bool refused;        /* the last listing failed */
     uint32_t lost;       /* of these went, it is not known which */
+    uint64_t unnamed, taken; /* since the start: went without a UID; taken away by us */
     int64_t odd;         /* how many more messages the server counts than it lists */
     bool wanted;         /* a listing is due although the number fits */
     uint64_t since, listed; /* elapsed: first looked at, last listed; 0 = not yet */
@@ -176,6 +177,7 @@ void roll_gone(struct folder *f, imap_ranges uids) {
 
     if (!uids.count) {
         r->lost++;
+        r->unnamed++;
         r->wanted |= changes_want_gone(f);
         roll_step(f);
         return;
@@ -192,6 +194,19 @@ void roll_gone(struct folder *f, imap_ranges uids) {
 
 void roll_want_listing(struct folder *f) {
     f->roll->wanted = true;
+}
+
+bool roll_has(const struct folder *f, uint32_t uid) {
+    return imap_set_contains(&f->roll->known, uid);
+}
+
+void roll_taken(struct folder *f) {
+    f->roll->taken++;
+}
+
+/* Of those who name UIDs none is unnamed. */
+uint64_t roll_others(const struct folder *f) {
+    return f->roll->unnamed > f->roll->taken ? f->roll->unnamed - f->roll->taken : 0;
 }
 
 const imap_set *roll_known(const struct folder *f) {
