@@ -447,7 +447,7 @@ bool look_pushed(struct folder *f, const imap_fetch *fetch) {
         return false;
     }
     want = message_want(f, WIRE_EVENT_NEW);
-    if ((want->items & (IMAP_WANT_FLAGS | IMAP_WANT_DATE | IMAP_WANT_SIZE)) & ~fetch->have ||
+    if ((want->items & ~fetch->have) ||
         (want->section_count && !imap_fetch_section(fetch, "", want->sections[0].kind))) {
         return false;
     }
