@@ -321,7 +321,7 @@ void folder_advance(struct folder *f) {
 static void on_resume(void *user) {
     struct folder *f = user;
 
-    if (!f->selected || !f->scope || !f->cursor_known) {
+    if (!f->selected || !f->scope || !f->cursor_known || !roll_ready(f) || !changes_ready(f)) {
         f->resumed = false;
         f->dirty = true;
         folder_advance(f);

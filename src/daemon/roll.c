@@ -238,7 +238,7 @@ bool roll_busy(const struct folder *f) {
 
 /* Nothing is proved while it is not known what should be there. */
 bool roll_doubts(const struct folder *f) {
-    return !f->roll->loaded || !f->cursor.listed || roll_busy(f);
+    return !f->roll->loaded || !f->cursor.listed || f->roll->refused || roll_busy(f);
 }
 
 /* --- listing --------------------------------------------------------------------------------------------------------------- */
@@ -470,6 +470,7 @@ void roll_step(struct folder *f) {
         return;
     }
     if (!changes_step(f)) {
+        f->seen_once |= r->refused; /* as far as this server lets it be seen */
         folder_proved(f);
     }
 }
