@@ -10,6 +10,7 @@
  * a round trip earlier, but is the parameter that servers get wrong.
  */
 #include "daemon_priv.h"
+#include "remains_priv.h"
 
 #include <string.h>
 
@@ -296,34 +297,13 @@ static void hear(struct changes *c, const imap_fetch *fetch) {
     }
 }
 
-/* The msg-id of RFC 5322 section 3.6.4 in a block of header fields, without its brackets. */
-static char *find_message_id(const char *block, size_t len) {
-    static const char name[] = "message-id:";
-    const char *end = block + len, *line = block;
-
-    for (const char *next; line < end; line = next) {
-        next = memchr(line, '\n', (size_t)(end - line));
-        next = next ? next + 1 : end;
-        if ((size_t)(end - line) < strlen(name) || g_ascii_strncasecmp(line, name, strlen(name)) != 0) {
-            continue;
-        }
-        const char *open = memchr(line, '<', (size_t)(end - line));
-        const char *close = open ? memchr(open, '>', (size_t)(end - open)) : NULL;
-        for (const char *p = open; close && p < close; p++) {
-            close = *p > ' ' && *p < 0x7f ? close : NULL;
-        }
-        return close ? g_strndup(open + 1, (gsize)(close - open - 1)) : NULL;
-    }
-    return NULL;
-}
-
 static char *message_id_of(const imap_fetch *fetch) {
     char *id = NULL;
 
     for (size_t i = 0; i < fetch->section_count && !id; i++) {
         const imap_section *s = &fetch->sections[i];
         if (s->data.data && (s->kind == IMAP_SECTION_FIELDS || s->kind == IMAP_SECTION_HEADER)) {
-            id = find_message_id(s->data.data, s->data.len);
+            id = remains_message_id(s->data.data, s->data.len);
         }
     }
     return id;

@@ -6,6 +6,7 @@
  * A message that waits (for a webhook, for a failed step's delay) is not kept in memory: the journal has it.
  */
 #include "daemon_priv.h"
+#include "remains_priv.h"
 
 
 #include <string.h>
@@ -186,8 +187,7 @@ static wire_message *eval_new(struct message *m) {
 
 void message_fill_remains(struct message *m, const char *message_id) {
     wire_message *w = eval_new(m);
-    g_autofree char *text =
-        message_id ? g_strdup_printf("Message-ID: <%s>\r\n\r\n", message_id) : g_strdup("\r\n");
+    g_autofree char *text = remains_of(message_id);
 
     w->u.eval.level = WIRE_LEVEL_RAW; /* there is no more */
     w->u.eval.data = wire_copy(w, text, strlen(text));
