@@ -607,5 +607,8 @@ bool changes_fit(const struct folder *f, const imap_status *s) {
     if ((s->have & IMAP_STATUS_HIGHESTMODSEQ) && s->highestmodseq) {
         return s->highestmodseq == f->cursor.modseq;
     }
-    return !c->due && loop_now(keeper_of(c)->loop) < c->compared + f->account->config->reconcile_ms;
+    /* Nothing tells: once after each connect, and with each reconcile. */
+    const struct watcher *w = f->account->watchers->pdata[0];
+    return !c->due && c->compared >= w->ready_since &&
+           loop_now(keeper_of(c)->loop) < c->compared + f->account->config->reconcile_ms;
 }

@@ -1,8 +1,6 @@
 /* What an evaluator asks for while a rule runs: more of the message, an HTTP request, a key. */
 #include "daemon_priv.h"
 
-#include <string.h>
-
 struct need {
     struct message *message; /* NULL = it went away meanwhile */
     struct folder *folder;
