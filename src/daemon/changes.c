@@ -5,54 +5,13 @@
  * RFC 7162), or simply the flags of all messages: everything goes to the journal, which compares it with what it keeps and
  * makes the rows (state/changes.h). So telling it too much, or the same again, costs time only, and nothing here has to be
  * remembered over a crash. Messages that went are found by roll.c, or told as VANISHED.
- *
- * Where QRESYNC is enabled the same FETCH that asks for changes asks for what vanished. SELECT with QRESYNC would say it
- * a round trip earlier, but is the parameter that servers get wrong.
  */
-#include "daemon_priv.h"
+#include "changes_priv.h"
 #include "remains_priv.h"
 
 #include <string.h>
 
-/* Messages asked about in one FETCH, and told to the journal in one request. */
-#define CHUNK 500
-#define SET_OCTETS (LIMIT_IMAP_COMMAND_LINE - 200)
-/* All flags of a folder are fetched again at the earliest after this, and so much more for each message. */
-#define PAUSE_MS 1000
-#define PAUSE_MS_EACH 0.2
-#define PAUSE_MS_MAX 60000
-#define FAILED_MS 10000
-
 enum { FLAGS, GONE, EVENTS };
-
-struct event_scope {
-    wire_message *reply;
-    const char **fields;
-    uint64_t job;
-};
-
-struct changes {
-    struct folder *folder;
-    struct event_scope scopes[EVENTS];
-    bool known;    /* the scopes are there */
-    unsigned want; /* enum state_want */
-    bool due;      /* something is said to have changed */
-    bool fresh;    /* selected, and not compared since */
-    uint64_t compared; /* elapsed: when it last began; 0 = never */
-    uint64_t modseq;   /* the highest heard of */
-    GArray *heard;     /* struct state_seen, for the journal */
-    unsigned asked;    /* requests to the journal under way */
-    loop_timer *soon;  /* tell the journal what was heard, or compare again */
-    struct compare *compare;
-};
-
-/* A comparison under way. */
-struct compare {
-    struct changes *changes; /* NULL = cancelled */
-    imap_set todo;           /* what is still to be asked about */
-    imap_set asked;
-    uint64_t modseq; /* known to be complete up to here, once it is through */
-};
 
 static struct keeper *keeper_of(const struct changes *c) {
     return c->folder->account->keeper;
@@ -100,8 +59,6 @@ static void scope_clear(struct changes *c, struct event_scope *s) {
     *s = (struct event_scope){0};
 }
 
-static void start_over(struct changes *c);
-
 static void take_scope(struct changes *c, int at, wire_message *reply) {
     static const unsigned wants[EVENTS][2] = {{STATE_WANT_FLAGS, STATE_WANT_OWN_FLAGS},
                                               {STATE_WANT_GONE, STATE_WANT_OWN_GONE}};
@@ -122,7 +79,7 @@ static void take_scope(struct changes *c, int at, wire_message *reply) {
     c->want |= r->rules && r->own ? wants[at][1] : 0;
     c->known = c->scopes[FLAGS].reply && c->scopes[GONE].reply;
     if (c->known) {
-        start_over(c);
+        changes_start_over(c);
         folder_advance(c->folder);
     }
 }
@@ -180,9 +137,7 @@ void changes_free(struct changes *c) {
     if (!c) {
         return;
     }
-    if (c->compare) {
-        c->compare->changes = NULL;
-    }
+    compare_cancel(c);
     state_cancel(keeper_of(c)->state, c);
     scope_clear(c, &c->scopes[FLAGS]);
     scope_clear(c, &c->scopes[GONE]);
@@ -234,21 +189,6 @@ bool changes_busy(const struct folder *f) {
     return f->changes && (f->changes->compare || f->changes->asked || f->changes->heard->len);
 }
 
-/* --- what the server can do -------------------------------------------------------------------------------------------------- */
-
-static bool can(const struct folder *f, enum imap_capability cap, bool enabled) {
-    const session_info *info = f->watcher->session ? session_info_get(f->watcher->session) : NULL;
-
-    return info && imap_can(info->caps, cap) && (!enabled || imap_can(info->enabled, cap));
-}
-
-/* What changed can be asked for; else all flags are fetched. */
-static bool knows_since(const struct folder *f) {
-    const session_folder *now = session_selected(folder_session(f));
-
-    return can(f, IMAP_CAP_CONDSTORE, false) && f->cursor.snapshot && f->cursor.modseq && now && now->highestmodseq;
-}
-
 /* --- to the journal ------------------------------------------------------------------------------------------------------------ */
 
 static void observed(void *user, const error *err, size_t rows) {
@@ -258,7 +198,7 @@ static void observed(void *user, const error *err, size_t rows) {
     if (err) {
         log_error_value(&c->folder->log, LOG_LEVEL_ERROR, err);
         c->due = true; /* a comparison tells it again */
-        loop_timer_start(c->soon, FAILED_MS);
+        loop_timer_start(c->soon, CHANGES_AGAIN_MS);
     } else if (rows) {
         resume_soon(c->folder);
     }
@@ -268,7 +208,7 @@ static void observed(void *user, const error *err, size_t rows) {
     }
 }
 
-static void tell(struct changes *c, struct state_observe *what) {
+void changes_tell(struct changes *c, struct state_observe *what) {
     struct folder *f = c->folder;
 
     what->account = f->account->name;
@@ -279,21 +219,21 @@ static void tell(struct changes *c, struct state_observe *what) {
     state_observe(keeper_of(c)->state, what, observed, c);
 }
 
-static void flush(struct changes *c) {
+void changes_flush(struct changes *c) {
     struct state_observe what = {.seen = (const struct state_seen *)(void *)c->heard->data, .n_seen = c->heard->len};
 
     if (c->heard->len) {
-        tell(c, &what);
+        changes_tell(c, &what);
         changes_seen_clear(c->heard);
     }
 }
 
-static void hear(struct changes *c, const imap_fetch *fetch) {
+void changes_hear(struct changes *c, const imap_fetch *fetch) {
     struct state_seen seen = changes_seen(fetch);
 
     g_array_append_val(c->heard, seen);
-    if (c->heard->len >= CHUNK) {
-        flush(c);
+    if (c->heard->len >= CHANGES_CHUNK) {
+        changes_flush(c);
     }
 }
 
@@ -336,7 +276,7 @@ struct state_seen changes_seen(const imap_fetch *fetch) {
 static void on_soon(void *user) {
     struct changes *c = user;
 
-    flush(c);
+    changes_flush(c);
     if (c->due) {
         roll_step(c->folder);
     }
@@ -350,7 +290,7 @@ static void soon(struct changes *c) {
 
 /* --- what is heard --------------------------------------------------------------------------------------------------------------- */
 
-static void note_modseq(struct changes *c, const imap_fetch *fetch) {
+void changes_note_modseq(struct changes *c, const imap_fetch *fetch) {
     if (fetch->have & IMAP_HAVE_MODSEQ) {
         c->modseq = MAX(c->modseq, fetch->modseq);
     }
@@ -362,9 +302,9 @@ void changes_fetch(struct folder *f, const imap_fetch *fetch) {
     if (!changes_on(f) || !(fetch->have & IMAP_HAVE_FLAGS)) {
         return;
     }
-    note_modseq(c, fetch);
+    changes_note_modseq(c, fetch);
     if (fetch->uid && fetch->uid <= f->cursor.last_uid) {
-        hear(c, fetch);
+        changes_hear(c, fetch);
     } else if (fetch->uid && !folder_message(f, WIRE_EVENT_NEW, fetch->uid)) {
         return; /* its flags come with the look that finds it */
     } else {
@@ -378,14 +318,14 @@ void changes_gone(struct folder *f, const imap_set *uids) {
 
     if (changes_on(f) && !imap_set_is_empty(uids)) {
         g_autofree struct state_range *ranges = roll_ranges(uids, &n);
-        flush(f->changes); /* what was heard of them came before */
-        tell(f->changes, &(struct state_observe){.gone = ranges, .n_gone = n});
+        changes_flush(f->changes); /* what was heard of them came before */
+        changes_tell(f->changes, &(struct state_observe){.gone = ranges, .n_gone = n});
     }
 }
 
 void changes_arrived(struct folder *f, const struct state_seen *seen, size_t n) {
     if (changes_on(f) && n) {
-        tell(f->changes, &(struct state_observe){.seen = seen, .n_seen = n});
+        changes_tell(f->changes, &(struct state_observe){.seen = seen, .n_seen = n});
     }
 }
 
@@ -408,207 +348,6 @@ void changes_applied(void *folder, action_item *const *items, size_t n) {
         g_ptr_array_add(texts, g_string_free(text, FALSE));
         g_array_append_val(seen, one);
     }
-    flush(f->changes);
-    tell(f->changes, &(struct state_observe){.seen = (const struct state_seen *)(void *)seen->data, .n_seen = seen->len});
-}
-
-/* --- comparing -------------------------------------------------------------------------------------------------------------------- */
-
-static void start_over(struct changes *c) {
-    struct folder *f = c->folder;
-
-    c->due = c->fresh = true;
-    if (changes_want_gone(f) && f->selected && !(can(f, IMAP_CAP_QRESYNC, true) && knows_since(f))) {
-        roll_want_listing(f);
-    }
-}
-
-void changes_selected(struct folder *f) {
-    if (changes_on(f)) {
-        start_over(f->changes);
-    }
-}
-
-void changes_cancel(struct folder *f) {
-    struct changes *c = f->changes;
-
-    if (c && c->compare) {
-        c->compare->changes = NULL; /* freed by its answer */
-        c->compare = NULL;
-        c->due = true;
-    }
-}
-
-static void compare_free(struct compare *p) {
-    if (p->changes) {
-        p->changes->compare = NULL;
-    }
-    imap_set_release(&p->todo);
-    imap_set_release(&p->asked);
-    g_free(p);
-}
-
-/* UIDs up to the cursor that are not there: what the journal keeps of them is of messages that went unseen. */
-static void absent(const struct folder *f, imap_set *out) {
-    const imap_set *known = roll_known(f);
-    uint32_t next = 1;
-
-    for (size_t i = 0; i < known->count; i++) {
-        if (known->ranges[i].low > next) {
-            imap_set_add_range(out, next, known->ranges[i].low - 1);
-        }
-        next = known->ranges[i].high + 1;
-    }
-    if (next && next <= f->cursor.last_uid) {
-        imap_set_add_range(out, next, f->cursor.last_uid);
-    }
-}
-
-static void compare_end(struct compare *p) {
-    struct changes *c = p->changes;
-    struct folder *f = c->folder;
-    g_auto(imap_set) gone = IMAP_SET_INIT;
-    size_t n;
-
-    absent(f, &gone);
-    g_autofree struct state_range *ranges = roll_ranges(&gone, &n);
-    flush(c);
-    tell(c, &(struct state_observe){.gone = ranges, .n_gone = n, .modseq = p->modseq, .whole = true});
-    f->cursor.snapshot = true;
-    f->cursor.modseq = MAX(f->cursor.modseq, p->modseq);
-    compare_free(p); /* roll_step() comes with the journal's answer */
-}
-
-static void compare_failed(struct compare *p, const error *err) {
-    struct changes *c = p->changes;
-
-    log_error_value(&c->folder->log, err->class_ == ERROR_CLASS_ACCOUNT ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, err);
-    c->due = true;
-    loop_timer_start(c->soon, FAILED_MS);
-    compare_free(p);
-}
-
-static void delivered(void *user, const imap_response *response) {
-    struct compare *p = user;
-    const imap_fetch *fetch = &response->fetch;
-
-    if (p->changes && response->kind == IMAP_FETCH && (fetch->have & IMAP_HAVE_FLAGS)) {
-        note_modseq(p->changes, fetch);
-        hear(p->changes, fetch);
-    }
-}
-
-static void ask(struct compare *p, uint64_t since);
-
-static void fetched(void *user, const session_result *result) {
-    struct compare *p = user;
-
-    if (!p->changes) {
-        compare_free(p);
-    } else if (result->err) {
-        compare_failed(p, result->err);
-    } else if (imap_set_is_empty(&p->todo)) {
-        compare_end(p);
-    } else {
-        ask(p, 0);
-    }
-}
-
-static void ask(struct compare *p, uint64_t since) {
-    struct folder *f = p->changes->folder;
-    imap_fetch_want want = {.items = IMAP_WANT_FLAGS, .changed_since = since};
-    session_call call = {.done = fetched, .data = delivered, .user = p, .uidvalidity = f->uidvalidity};
-
-    want.items |= can(f, IMAP_CAP_CONDSTORE, false) ? IMAP_WANT_MODSEQ : 0;
-    if (!f->cursor.snapshot && changes_want_gone(f)) {
-        want.sections = changes_message_id();
-        want.section_count = 1;
-    }
-    want.vanished = since && can(f, IMAP_CAP_QRESYNC, true);
-    imap_set_take(&p->todo, since ? SIZE_MAX : CHUNK, SET_OCTETS, &p->asked);
-    session_fetch(folder_session(f), &p->asked, &want, &call);
-}
-
-static uint64_t pause_ms(const struct folder *f) {
-    return (uint64_t)MIN(PAUSE_MS + PAUSE_MS_EACH * (double)imap_set_size(roll_known(f)), PAUSE_MS_MAX);
-}
-
-static void begin(struct changes *c, bool since) {
-    struct folder *f = c->folder;
-    const session_folder *now = session_selected(folder_session(f));
-    struct compare *p = g_new0(struct compare, 1);
-
-    p->changes = c;
-    /* What was heard before it is asked is in the answer; what is heard meanwhile need not be all. */
-    p->modseq = can(f, IMAP_CAP_CONDSTORE, false) && now->highestmodseq ? MAX(c->modseq, now->highestmodseq) : 0;
-    c->compare = p;
-    c->compared = loop_now(keeper_of(c)->loop);
-    c->due = c->fresh = false;
-    if (since && f->cursor.last_uid) {
-        imap_set_add_range(&p->todo, 1, f->cursor.last_uid);
-    }
-    for (size_t i = 0; !since && i < roll_known(f)->count; i++) {
-        imap_set_add_range(&p->todo, roll_known(f)->ranges[i].low, roll_known(f)->ranges[i].high);
-    }
-    if (imap_set_is_empty(&p->todo)) {
-        compare_end(p);
-    } else {
-        ask(p, since ? f->cursor.modseq : 0);
-    }
-}
-
-bool changes_step(struct folder *f) {
-    struct changes *c = f->changes;
-    uint64_t now = loop_now(f->account->keeper->loop), pause;
-
-    if (!changes_on(f)) {
-        return false;
-    }
-    if (c->compare || c->asked) {
-        return true;
-    }
-    if (!c->due && now < c->compared + f->account->config->reconcile_ms) {
-        return false;
-    }
-    if (knows_since(f)) {
-        if (c->fresh && session_selected(folder_session(f))->highestmodseq == f->cursor.modseq) {
-            c->due = c->fresh = false;
-            c->compared = now;
-            return false;
-        }
-        begin(c, true);
-        return true;
-    }
-    pause = c->fresh || !f->cursor.snapshot ? 0 : c->compared + pause_ms(f);
-    if (now < pause) {
-        loop_timer_start(c->soon, pause - now);
-        return false;
-    }
-    begin(c, false);
-    return true;
-}
-
-/* --- folders that are not selected ------------------------------------------------------------------------------------------------- */
-
-uint32_t changes_status_items(const struct watcher *w) {
-    const session_info *info = session_info_get(w->session);
-
-    return info && imap_can(info->caps, IMAP_CAP_CONDSTORE) && changes_wanted(w->account->keeper, w->account->config)
-               ? IMAP_STATUS_HIGHESTMODSEQ
-               : 0;
-}
-
-bool changes_fit(const struct folder *f, const imap_status *s) {
-    const struct changes *c = f->changes;
-
-    if (!changes_on(f)) {
-        return true;
-    }
-    if ((s->have & IMAP_STATUS_HIGHESTMODSEQ) && s->highestmodseq) {
-        return s->highestmodseq == f->cursor.modseq;
-    }
-    /* Nothing tells: once after each connect, and with each reconcile. */
-    const struct watcher *w = f->account->watchers->pdata[0];
-    return !c->due && c->compared >= w->ready_since &&
-           loop_now(keeper_of(c)->loop) < c->compared + f->account->config->reconcile_ms;
+    changes_flush(f->changes);
+    changes_tell(f->changes, &(struct state_observe){.seen = (const struct state_seen *)(void *)seen->data, .n_seen = seen->len});
 }
