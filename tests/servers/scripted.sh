@@ -233,7 +233,8 @@ EOT
 
 # What is there at first sight is old, with holes and all.
 old_mail_with_holes() {
-    printf 'on <t> NOOP\nS: <t> OK\nend\non <t> UID FETCH 10:* ...\nS: <t> OK\nend\n' | dialogue 'UIDPLUS' | sed 's/^S: \* 0 EXISTS/S: * 3 EXISTS/; s/UID SEARCH RETURN (ALL) UID 1:.../UID SEARCH RETURN (ALL) UID 1:9/
+    printf 'on <t> NOOP\nS: <t> OK\nend\non <t> UID FETCH 10:* ...\nS: <t> OK\nend\non <t> STATUS INBOX ...
+S: * STATUS INBOX (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 7)\nS: <t> OK\nend\n' | dialogue 'UIDPLUS' | sed 's/^S: \* 0 EXISTS/S: * 3 EXISTS/; s/UID SEARCH RETURN (ALL) UID 1:.../UID SEARCH RETURN (ALL) UID 1:9/
         s/^S: \* ESEARCH (TAG "<t>") UID$/& ALL 2,5:6/' >"$box/dialogue"
     "$TOOLS/imap_script" "$box/dialogue" >"$box/script_port" 2>"$box/script.err" &
     script=$!
