@@ -4,7 +4,7 @@ _mailruled_options() { # COMMAND
     case $1 in
         run) echo "--config --once --dry-run --log-format --log-level" ;;
         check) echo "--config --offline" ;;
-        explain) echo "--config --json --account --folder --flags" ;;
+        explain) echo "--config --json --account --folder --flags --event --added --removed" ;;
         folders) echo "--config" ;;
         status) echo "--config --json" ;;
         queue) echo "--config --json" ;;
@@ -27,7 +27,7 @@ _mailruled() {
         -c | --config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         --log-format) mapfile -t COMPREPLY < <(compgen -W "logfmt json journal" -- "$cur") ;;
         --log-level) mapfile -t COMPREPLY < <(compgen -W "error warn notice info debug" -- "$cur") ;;
-        --account | --folder | --flags) ;;
+        --account | --folder | --flags | --added | --removed) ;;
         *)
             case $cur in
                 -*) mapfile -t COMPREPLY < <(compgen -W "$(_mailruled_options "$command") --help" -- "$cur") ;;

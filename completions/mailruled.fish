@@ -28,5 +28,8 @@ complete -c mailruled -n '__mailruled_command explain' -F
 complete -c mailruled -n '__mailruled_command explain' -l account -x -d 'As if it came to this account'
 complete -c mailruled -n '__mailruled_command explain' -l folder -x -d 'As if it came into this folder'
 complete -c mailruled -n '__mailruled_command explain' -l flags -x -d 'As if it had these flags'
+complete -c mailruled -n '__mailruled_command explain' -l event -x -a 'new flags gone' -d 'What happened to it'
+complete -c mailruled -n '__mailruled_command explain' -l added -x -d 'Flags that were set'
+complete -c mailruled -n '__mailruled_command explain' -l removed -x -d 'Flags that were taken away'
 complete -c mailruled -n '__mailruled_command explain status queue' -l json -d 'As JSON'
 complete -c mailruled -n '__mailruled_command retry' -l all -d 'Everything that is parked'

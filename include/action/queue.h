@@ -56,6 +56,8 @@ typedef struct action_env {
     /* Many more items will be added within milliseconds: those that are there may wait for them. NULL = never. */
     bool (*more)(void *user);
     void (*finished)(void *user, action_item *item, const action_outcome *outcome);
+    /* The server has carried these out, which change flags; the journal does not know yet. NULL = nobody asks. */
+    void (*applied)(void *user, action_item *const *items, size_t n);
     /* The queue had to leave the folder and selected it again: look for what came meanwhile. */
     void (*reselected)(void *user, const session_result *result);
     void *user;

@@ -19,14 +19,20 @@
 struct state_cursor {
     uint32_t uidvalidity; /* RFC 9051 section 2.3.1.1 */
     uint32_t last_uid;    /* every UID up to here has its row or was passed over on purpose */
-    uint64_t modseq;      /* HIGHESTMODSEQ, RFC 7162; 0 = none */
+    uint64_t modseq;      /* HIGHESTMODSEQ, RFC 7162, up to which the flags of all messages are known; 0 = none */
     int64_t updated;      /* filled by state_cursor_load */
+    bool listed;          /* which UIDs up to last_uid are there is known (changes.h) */
+    bool snapshot;        /* filled by state_cursor_load: the flags of all messages are known (changes.h) */
+};
+struct state_range {
+    uint32_t low, high; /* both inside */
 };
 /* cursor is NULL for a folder never seen. */
 typedef void (*state_cursor_fn)(void *user, const error *err, const struct state_cursor *cursor);
 
 void state_cursor_load(state *st, const char *account, const char *folder, state_cursor_fn done, void *user);
-/* Sets all three, also backwards: for the first sight of a folder. A changed UIDVALIDITY is ERROR_INVALID here: that is
+/* Sets all but `updated` and `snapshot`, also backwards: for the first sight of a folder. What was known of its UIDs and
+ * flags is forgotten; with `listed` none is there up to last_uid until state_present_set says otherwise. A changed UIDVALIDITY is ERROR_INVALID here: that is
  * state_uidvalidity_changed's. */
 void state_cursor_set(state *st, const char *account, const char *folder, const struct state_cursor *cursor,
                       state_done_fn done, void *user);
@@ -48,6 +54,8 @@ struct state_arrive {
     size_t n_uids;
     uint32_t last_uid; /* the cursor moves up to here (never back), with or without UIDs; modseq likewise */
     uint64_t modseq;
+    const struct state_range *present; /* UIDs that were seen to be there, ascending, whether or not they get rows */
+    size_t n_present;
 };
 /* A row a UID, its first attempt already counted, and the cursor, in one. A UID that has a row is passed over.
  * ERROR_INVALID if the folder's cursor has another UIDVALIDITY. */
@@ -89,6 +97,9 @@ struct state_step {
     size_t args_len;
     const char *rule;
     bool needs_uid; /* acts on the message by UID (not so: a webhook): what a changed UIDVALIDITY stops */
+    /* What it does to the message itself, for changes.h: "+FLAG" and "-FLAG" for flags, "x" if it takes the message
+     * away, one a line; NULL = nothing. */
+    const char *effect;
 };
 
 struct state_delivery {
@@ -204,7 +215,9 @@ struct state_message {
     int64_t row;
     const char *account, *folder;
     uint32_t uidvalidity, uid;
-    const char *event; /* "new" */
+    const char *event; /* "new"; "flags", "gone": see changes.h */
+    const char *flags;          /* "flags": after the change, "gone": as last known; separated by spaces; else NULL */
+    const char *added, *removed; /* "flags": likewise */
     enum state_stage stage;
     uint32_t attempts, faults;
     bool own, waiting; /* see state_arrival and state_row */
@@ -215,7 +228,7 @@ struct state_message {
                                                  it is read; do not compare it with a clock later */
     int error_code;                           /* enum error_code, -1 = none */
     const char *error_text, *error_rule;
-    const void *meta;
+    const void *meta; /* "gone": that of the message's own row, else its state_seen.message_id */
     size_t meta_len;
     const struct state_step_info *steps; /* with_steps only, by seq */
     size_t n_steps;
@@ -273,7 +286,8 @@ struct state_validity {
     uint64_t modseq;
 };
 struct state_validity_change {
-    uint64_t cancelled; /* rows without a plan: forgotten, the new listing finds them again */
+    uint64_t cancelled; /* rows without a plan: forgotten, the new listing finds them again. Not those of messages that
+                           are gone. Changed flags whose plans need the UID are parked */
     uint64_t rekeyed;   /* planned rows that wait for their UID (state_filter.rekey_only) */
 };
 typedef void (*state_validity_fn)(void *user, const error *err, const struct state_validity_change *change);

@@ -106,7 +106,9 @@ typedef struct wire_eval {
     bool trace;   /* PLAN carries why each rule did or did not match */
     bool offline; /* no NEED but for the message's own data: http and kv answer "offline" */
     bool dry_run; /* nothing with an effect outside (http, kv writes) */
-    wire_strings flags;
+    wire_strings flags;   /* FLAGS: after the change; GONE: as last known */
+    wire_strings flags_added, flags_removed; /* FLAGS: what changed */
+    char *event_id; /* FLAGS, GONE: the same at every attempt, of no other event; NULL with NEW */
     uint64_t size;        /* RFC822.SIZE */
     int64_t internaldate; /* seconds since the epoch, 0 = unknown */
     char *object_id;      /* EMAILID or X-GM-MSGID, or NULL */

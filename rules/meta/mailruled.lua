@@ -187,6 +187,14 @@ function header(name) end
 ---@param name string  "\\Seen" or a keyword
 ---@return mailruled.Condition
 function has_flag(name) end
+---Of a rule with on = "flags": somebody has just set it.
+---@param name string  "\\Seen" or a keyword
+---@return mailruled.Condition
+function flag_added(name) end
+---Of a rule with on = "flags": somebody has just taken it away.
+---@param name string  "\\Seen" or a keyword
+---@return mailruled.Condition
+function flag_removed(name) end
 ---@param list mailruled.Condition[]
 ---@return mailruled.Condition
 function all(list) end
@@ -406,7 +414,10 @@ function Date:local_time() end
 ---@field folder string
 ---@field uid integer
 ---@field rule string  name of the rule that runs
----@field flags table<string, true>
+---@field event "new"|"flags"|"gone"  what happened: the rule's `on`
+---@field flags table<string, true>  after a change; of a message that is gone, as last known
+---@field flags_added table<string, true>  with event "flags": what somebody has set
+---@field flags_removed table<string, true>  with event "flags": what somebody has taken away
 ---@field size integer
 ---@field date mailruled.Date  as written; when it arrived if it does not say
 ---@field age integer  seconds since it arrived

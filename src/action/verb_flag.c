@@ -15,8 +15,12 @@ static bool together(const action_item *a, const action_item *b) {
 
 static void stored(void *user, const session_result *result) {
     struct action_batch *batch = user;
+    const action_env *env = batch_env(batch);
 
     if (!batch_trouble(batch, result)) {
+        if (env->applied) {
+            env->applied(env->user, (action_item *const *)batch->items->pdata, batch->items->len);
+        }
         batch_done(batch, NULL, 0, NULL, 0);
     }
 }

@@ -109,7 +109,7 @@ bool account_settled(const struct account *a) {
     }
     for (guint i = 0; i < a->folders->len; i++) {
         const struct folder *f = a->folders->pdata[i];
-        if (!f->missing && (!f->seen_once || f->look || f->starved || f->resuming ||
+        if (!f->missing && (!f->seen_once || f->look || f->starved || roll_busy(f) || f->resuming ||
                             (loop_timer_active(f->resume) && loop_timer_left(f->resume) < 1000))) {
             return false;
         }

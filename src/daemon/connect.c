@@ -41,6 +41,7 @@ session *connect_new(const struct connect_env *env, const wire_account *c, sessi
         [WIRE_TLS_IMPLICIT] = TRANSPORT_TLS_IMPLICIT, [WIRE_TLS_STARTTLS] = TRANSPORT_TLS_STARTTLS,
         [WIRE_TLS_NONE] = TRANSPORT_TLS_NONE,
     };
+    static const char *const enable[] = {"CONDSTORE", "QRESYNC", NULL};
     const char **disabled = g_new0(const char *, c->disable_extensions.n + 1);
     session *s;
 
@@ -53,6 +54,7 @@ session *connect_new(const struct connect_env *env, const wire_account *c, sessi
         .connect_ms = (uint32_t)MIN(c->timeout_ms, 30000), .timeout_ms = (uint32_t)c->timeout_ms,
         .idle_renew_ms = c->idle_renew_ms == DEFAULT_IDLE_RENEW_MS ? 0 : (uint32_t)c->idle_renew_ms,
         .idle_memory = memory, .pace = pace, .disabled = disabled,
+        .enable = env->changes ? enable : NULL,
         .allow_expunge = c->allow_expunge, .client_name = "mailruled", .client_version = MAILRULED_VERSION,
         .limits = env->limits,
     };

@@ -12,6 +12,7 @@ struct connect_env {
     transport_pool *transports;
     random_source *random;
     const struct limits *limits;
+    bool changes; /* flags and vanished messages matter: ENABLE CONDSTORE and QRESYNC where offered */
 };
 
 /* A session for the account, not opened yet. memory and pace may be NULL; events.secret has to answer with connect_secret(). */

@@ -95,6 +95,7 @@ static void append_row_json(GString *out, const struct state_message *m, bool fi
     text_append_json(out, m->account, -1);
     g_string_append(out, ",\"folder\":");
     text_append_json(out, m->folder, -1);
+    g_string_append_printf(out, ",\"event\":\"%s\"", m->event);
     g_string_append_printf(out, ",\"uid\":%u,\"uidvalidity\":%u,\"attempts\":%u,\"arrived_at\":%" G_GINT64_FORMAT
                                 ",\"next_at\":%" G_GINT64_FORMAT ",\"waiting\":%s,\"rule\":",
                            m->uid, m->uidvalidity, m->attempts, m->arrived_at, m->next_at, m->waiting ? "true" : "false");
@@ -122,6 +123,9 @@ static void append_row(struct client *c, const struct state_message *m) {
     g_string_append_c(c->answer, '/');
     text_append_escaped(c->answer, m->folder, -1);
     g_string_append_printf(c->answer, "/%u", m->uid);
+    if (strcmp(m->event, "new") != 0) {
+        g_string_append_printf(c->answer, " (%s)", m->event);
+    }
     if (m->error_rule) {
         g_string_append(c->answer, "  rule ");
         text_append_escaped(c->answer, m->error_rule, -1);

@@ -8,7 +8,8 @@
  *
  * Everything runs on the loop's thread. A struct is freed by its owner only; what points upwards is borrowed. The way of
  * one message: watcher.c (connected) -> folder.c (selected, synchronised) -> look.c (fetch what is above the cursor) ->
- * message.c (journal, evaluator, plan, steps) -> action/queue.h and outbox.c.
+ * message.c (journal, evaluator, plan, steps) -> action/queue.h and outbox.c. After a look roll.c proves that the folder
+ * holds what it should, and changes.c compares flags; what they find goes the same way.
  */
 #ifndef DAEMON_PRIV_H
 #define DAEMON_PRIV_H
@@ -20,6 +21,7 @@
 #include "net/backoff.h"
 #include "net/http.h"
 #include "net/notify.h"
+#include "state/changes.h"
 #include "state/journal.h"
 #include "state/kv.h"
 #include "state/outbox.h"
@@ -201,6 +203,8 @@ void push_overflow(struct watcher *w);
 /* --- folder.c, look.c, resume.c ------------------------------------------------------------------------------------------ */
 
 struct look;
+struct roll;
+struct changes;
 
 struct folder {
     struct account *account;
@@ -235,10 +239,14 @@ struct folder {
     bool starved; /* too many messages in flight: look when there is room */
     unsigned poison; /* chunks shrink to one message while the server refuses to deliver one */
     unsigned undecided; /* messages before their first step */
-    GHashTable *by_uid; /* uid -> struct message: those in memory, of `uidvalidity` */
+    GHashTable *by_uid; /* message.key -> struct message: those in memory; folder_message() finds one */
+    struct roll *roll;
+    struct changes *changes;
+    bool resume_again; /* rows came while the journal was asked for them */
+    unsigned arrivals_sent, arrivals_done;
     GPtrArray *needs;     /* struct need not answered yet */
     GPtrArray *refetches; /* resume.c's, under way */
-    GHashTable *recent;   /* identity -> when planned (elapsed ms, boxed): copies delivered at the same time */
+    GHashTable *recent;   /* identity -> message.c's struct recent: copies delivered at the same time */
     action_queue *actions;
     uint64_t last_proof; /* elapsed: when it was last known to be complete; 0 = never */
     uint64_t arrived;    /* messages since the start */
@@ -259,7 +267,14 @@ bool folder_busy(const struct folder *f); /* work on its messages is under way *
 bool folder_engaged(const struct folder *f); /* something may still call back about it */
 session *folder_session(const struct folder *f); /* NULL unless selected */
 void folder_set_trouble(struct folder *f, const error *err);
-void folder_proved(struct folder *f);
+void folder_proved(struct folder *f); /* not while roll_doubts() */
+/* The one in memory; NULL = none. */
+struct message *folder_message(const struct folder *f, enum wire_event event, uint32_t uid);
+/* Is the folder as this STATUS says, so that nothing is to be looked at? */
+bool folder_fits(struct folder *f, const imap_status *status);
+/* What the session tells by itself about the folder: nothing, if it has another one selected meanwhile. */
+void folder_news(struct folder *f, const imap_fetch *fetch);
+void folder_gone(struct folder *f, imap_ranges uids);
 /* Run again in delay_ms what waits in the journal. */
 void folder_resume_in(struct folder *f, uint64_t delay_ms);
 
@@ -271,8 +286,71 @@ void look_cancel(struct folder *f);
 void look_ahead(struct folder *f); /* right behind its SELECT, whose answer is not there yet */
 /* A new message's data that came by itself; true if it was the next above the cursor and has been taken in. */
 bool look_pushed(struct folder *f, const imap_fetch *fetch);
+/* Fetch these too, which are below the cursor. False: not now. */
+bool look_below(struct folder *f, const imap_set *uids);
+
+/* --- roll.c: which UIDs are there, and the proof that none was missed --------------------------------------------------- */
+
+struct roll *roll_new(struct folder *f);
+void roll_free(struct roll *r);
+/* Forget what was read: the journal's is another. */
+void roll_reset(struct folder *f);
+/* Is it known which UIDs were there? Else the journal is asked, and folder_advance() follows. */
+bool roll_ready(struct folder *f);
+/* These arrived. */
+void roll_add(struct folder *f, const imap_set *uids);
+/* These went; none named: one did. */
+void roll_gone(struct folder *f, imap_ranges uids);
+/* Nothing is above the cursor: compare, list the folder where it does not fit, then look at changes. Ends with
+ * folder_proved(). */
+void roll_step(struct folder *f);
+void roll_cancel(struct folder *f); /* not selected any more */
+bool roll_doubts(const struct folder *f);
+bool roll_busy(const struct folder *f);
+/* The folder, not selected, holds so many: false if it has to be looked at. */
+bool roll_told(struct folder *f, uint32_t messages);
+const imap_set *roll_known(const struct folder *f);
+bool roll_has(const struct folder *f, uint32_t uid);
+void roll_taken(struct folder *f); /* one went by our own doing */
+uint64_t roll_others(const struct folder *f); /* how many went without a UID, not by us; counts up */
+/* A listing is due although the number fits: something went, and it matters what. */
+void roll_want_listing(struct folder *f);
+/* state_range of a set; g_free. */
+struct state_range *roll_ranges(const imap_set *set, size_t *n_out);
+
+/* --- changes.c: flags that somebody changed, messages that somebody took away ------------------------------------------- */
+
+/* Does the config have rules on such events for this account? Then its sessions enable CONDSTORE and QRESYNC. */
+bool changes_wanted(const struct keeper *k, const wire_account *account);
+void changes_free(struct changes *c);
+void changes_rescope(struct folder *f); /* the rules changed */
+/* Is it known what the rules want? Else they are asked, and folder_advance() follows. */
+bool changes_ready(struct folder *f);
+bool changes_on(const struct folder *f); /* some rule of this folder is on another event than "new" */
+bool changes_busy(const struct folder *f);
+void changes_selected(struct folder *f); /* whatever happened meanwhile is to be found */
+void changes_cancel(struct folder *f);   /* not selected any more */
+/* Compare flags if that is due. True: it is under way, roll_step() follows. */
+bool changes_step(struct folder *f);
+void changes_fetch(struct folder *f, const imap_fetch *fetch);
+/* What a FETCH says, for the journal; and its end. */
+struct state_seen changes_seen(const imap_fetch *fetch);
+void changes_seen_clear(GArray *seen); /* of struct state_seen */
+const imap_section_want *changes_message_id(void); /* to be fetched where it is to be told once the message is gone */
+void changes_gone(struct folder *f, const imap_set *uids);
+bool changes_want_gone(const struct folder *f);
+/* These are there as of now, and become part of what is compared with; before their rows are made. */
+void changes_arrived(struct folder *f, const struct state_seen *seen, size_t n);
+/* The server has carried out these steps on flags: before the journal hears of it. */
+void changes_applied(void *folder, action_item *const *items, size_t n);
+bool changes_fit(const struct folder *f, const imap_status *status);
+uint32_t changes_status_items(const struct watcher *w); /* what a STATUS asked for there has to tell besides */
+/* The scope of rules on that event, and its fields NULL-terminated; NULL = none. */
+const wire_scope_reply *changes_scope(const struct folder *f, enum wire_event event, const char *const **fields_out);
 
 void resume_start(struct folder *f);
+/* New rows wait in the journal. */
+void resume_soon(struct folder *f);
 void resume_drop_all(struct folder *f); /* the folder goes away, its session is gone */
 /* These rows may go on (a webhook accepted, the user said so). */
 void resume_rows(struct keeper *k, const int64_t *rows, size_t n);
@@ -295,9 +373,14 @@ struct message {
     struct folder *folder;
     enum message_stage stage;
     int64_t row;
+    enum wire_event event;
+    uint64_t key; /* in folder.by_uid */
     uint32_t uid, uidvalidity;
     uint32_t attempts;
+    bool followed;    /* another row of the same kind and UID waits for its end */
+    unsigned arrival; /* which of the folder's arrivals it belongs to; 0 = none yet */
     bool own;
+    char *flags, *flags_added, *flags_removed, *event_id; /* of events but "new" */
     wire_message *eval; /* until it is submitted */
     uint64_t job;       /* 0 = not at the evaluators */
     GPtrArray *steps;   /* const wire_step by seq - 1; NULL before the plan */
@@ -308,16 +391,18 @@ struct message {
     action_item item;
 };
 
-struct message *message_new(struct folder *f, uint32_t uid);
+struct message *message_new(struct folder *f, enum wire_event event, uint32_t uid);
 /* Out of memory; the journal keeps what it has. */
 void message_free(struct message *m);
 /* Fill an EVAL from what a FETCH brought. */
 void message_fill(struct message *m, const imap_fetch *fetch);
+/* Fill an EVAL of a message that is gone: message_id or NULL, as the journal has it. */
+void message_fill_remains(struct message *m, const char *message_id);
 void message_evaluate(struct message *m);
 /* Go on with a plan from the journal. */
 void message_continue(struct message *m, const struct state_message *stored);
 void message_park(struct message *m, const error *err); /* frees m */
-const imap_fetch_want *message_want(struct folder *f); /* valid until the scope changes */
+const imap_fetch_want *message_want(struct folder *f, enum wire_event event); /* valid until the next call */
 const char *message_stage_name(enum message_stage stage);
 void message_finished(void *folder, action_item *item, const action_outcome *outcome);
 /* The message is not there any more: its row is done. Frees m. */
@@ -327,6 +412,9 @@ void message_gone(struct message *m);
 void step_describe(GString *text, const wire_step *step);
 /* A PLAN frame with that step alone, a webhook's body left out (the outbox has it). */
 GByteArray *step_encode(const wire_step *step);
+bool step_takes_away(const wire_step *step); /* out of its folder */
+/* state_step.effect of it; g_free. */
+char *step_effect(const wire_step *step);
 wire_message *step_decode(const void *args, size_t len); /* NULL if unusable */
 
 /* limit.c: NULL, or why this plan may not be carried out. */

@@ -1,5 +1,6 @@
 #include "explain_priv.h"
 #include "offline_priv.h"
+#include "remains_priv.h"
 #include "source_priv.h"
 
 #include <getopt.h>
@@ -11,7 +12,7 @@
 #define IN_FLIGHT 16
 
 struct request {
-    const char *config, *account, *folder, *flags;
+    const char *config, *account, *folder, *flags, *event, *added, *removed;
     bool json;
 };
 
@@ -20,6 +21,7 @@ struct explain {
     struct request request;
     const char *account, *folder;
     char **flags; /* of --flags, NULL = the files' own */
+    enum wire_event event;
     source *source;
     GQueue items; /* struct item, in the order of output */
     unsigned printed, failed;
@@ -103,6 +105,32 @@ static const pool_job_events job_events = {on_need, on_plan, on_fail, on_died};
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */
 
+static void add_list(wire_message *m, wire_strings *out, const char *list) {
+    g_auto(GStrv) words = list ? g_strsplit_set(list, ", ", -1) : NULL;
+
+    for (size_t i = 0; words && words[i]; i++) {
+        if (*words[i]) {
+            wire_strings_add(m, out, words[i]);
+        }
+    }
+}
+
+/* What happened to it; of a message that is gone only its Message-ID is left. */
+static void set_event(const struct explain *x, wire_message *m) {
+    wire_eval *e = &m->u.eval;
+
+    e->event = x->event;
+    add_list(m, &e->flags_added, x->request.added);
+    add_list(m, &e->flags_removed, x->request.removed);
+    if (e->event == WIRE_EVENT_GONE) {
+        g_autofree char *id = remains_message_id((const char *)e->data.data, e->data.len);
+        g_autofree char *left = remains_of(id);
+        e->data = wire_copy(m, left, strlen(left));
+        e->size = 0;
+        e->truncated = false;
+    }
+}
+
 static wire_message *make_eval(const struct explain *x, const source_message *s) {
     wire_message *m = wire_message_new(WIRE_EVAL);
     wire_eval *e = &m->u.eval;
@@ -125,6 +153,7 @@ static wire_message *make_eval(const struct explain *x, const source_message *s)
     e->data.data = e->data.data ? e->data.data : (const uint8_t *)"";
     e->data.len = e->size = len;
     e->truncated = s->truncated;
+    set_event(x, m);
     return m;
 }
 
@@ -204,7 +233,8 @@ static int parse(int argc, char **argv, struct request *r) {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
         {"account", required_argument, NULL, 'a'}, {"folder", required_argument, NULL, 'f'},
-        {"flags", required_argument, NULL, 'g'}, {NULL, 0, NULL, 0}};
+        {"flags", required_argument, NULL, 'g'}, {"event", required_argument, NULL, 'e'},
+        {"added", required_argument, NULL, '+'}, {"removed", required_argument, NULL, '-'}, {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
@@ -224,11 +254,38 @@ static int parse(int argc, char **argv, struct request *r) {
         case 'g':
             r->flags = optarg;
             break;
+        case 'e':
+            r->event = optarg;
+            break;
+        case '+':
+            r->added = optarg;
+            break;
+        case '-':
+            r->removed = optarg;
+            break;
         default:
             return command_usage(&command_explain, "bad option");
         }
     }
     return optind == argc ? command_usage(&command_explain, "no message named") : COMMAND_OK;
+}
+
+/* --added and --removed alone mean changed flags. */
+static int choose_event(struct explain *x) {
+    static const char *const names[] = {"new", "flags", "gone"};
+    const char *wanted = x->request.event;
+
+    if (!wanted) {
+        x->event = x->request.added || x->request.removed ? WIRE_EVENT_FLAGS : WIRE_EVENT_NEW;
+        return COMMAND_OK;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (strcmp(wanted, names[i]) == 0) {
+            x->event = (enum wire_event)i;
+            return COMMAND_OK;
+        }
+    }
+    return command_usage(&command_explain, "--event is new, flags or gone, not '%s'", wanted);
 }
 
 /* Without --account the first one; without --folder INBOX. */
@@ -283,6 +340,7 @@ static int run(int argc, char **argv) {
     struct explain x = {0};
     int status = parse(argc, argv, &x.request);
 
+    status = status == COMMAND_OK ? choose_event(&x) : status;
     if (status != COMMAND_OK) {
         return status;
     }
@@ -300,7 +358,7 @@ static int run(int argc, char **argv) {
 
 const command command_explain = {
     .name = "explain",
-    .synopsis = "[-c FILE] [--json] [--account A] [--folder F] [--flags LIST] MESSAGE...",
+    .synopsis = "[-c FILE] [--json] [--account A] [--folder F] [--flags LIST] [--event E] MESSAGE...",
     .summary = "Show what the rules would do with a message, and why",
     .help = "A MESSAGE is a file, an mbox, a Maildir, a folder of these, - for standard input, or imap:ACCOUNT/FOLDER/UID\n"
             "for one on a server, which is only read. Nothing is done; what a rule would ask the network is answered\n"
@@ -311,6 +369,8 @@ const command command_explain = {
             "      --account A     as if it came to this account (else the first of the config)\n"
             "      --folder F      as if it came into this folder (else INBOX); \\Junk and the like are roles\n"
             "      --flags LIST    as if it had these flags: \"\\Seen,Work\" (else what a Maildir's file name says)\n"
+            "      --event E       new (as if not said), flags or gone: what happened to the message\n"
+            "      --added LIST, --removed LIST   the flags that were changed (--event flags)\n"
             "\n"
             "Exit status: 0 when every message was explained, 1 when one could not be (its \"error\" says why), 78 when\n"
             "the config has mistakes.\n",

@@ -36,7 +36,8 @@ struct folder *folder_new(struct account *a, struct watcher *w, const char *name
     f->log = a->log;
     f->log.folder = f->name;
     set_roles(f, attrs);
-    f->by_uid = g_hash_table_new(g_direct_hash, g_direct_equal);
+    f->by_uid = g_hash_table_new(g_int64_hash, g_int64_equal);
+    f->roll = roll_new(f);
     f->needs = g_ptr_array_new();
     f->refetches = g_ptr_array_new();
     f->recent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -44,7 +45,7 @@ struct folder *folder_new(struct account *a, struct watcher *w, const char *name
     f->actions = action_queue_new(&(action_env){
         .loop = a->keeper->loop, .state = a->keeper->state, .mailboxes = a->boxes, .log = f->log, .folder = f->name,
         .allow_expunge = a->config->allow_expunge, .more = more_to_come, .finished = message_finished,
-        .reselected = reselected, .user = f,
+        .reselected = reselected, .applied = changes_applied, .user = f,
     });
     return f;
 }
@@ -67,6 +68,8 @@ void folder_free(struct folder *f) {
         return;
     }
     look_cancel(f);
+    roll_free(f->roll);
+    changes_free(f->changes);
     if (f->scope_job) {
         pool_cancel(f->account->keeper->pool, f->scope_job);
     }
@@ -98,6 +101,9 @@ void folder_set_trouble(struct folder *f, const error *err) {
 }
 
 void folder_proved(struct folder *f) {
+    if (roll_doubts(f)) {
+        return;
+    }
     f->last_proof = loop_now(f->account->keeper->loop);
     if (!f->seen_once) {
         f->seen_once = true;
@@ -111,7 +117,7 @@ bool folder_about_to_act(const struct folder *f) {
 
 /* Work that needs the connection, or soon will: a rotating connection stays as long. */
 bool folder_busy(const struct folder *f) {
-    return f->look || f->starved || f->resuming || f->settling || !f->scope || !f->cursor_known || f->needs->len ||
+    return f->look || f->starved || roll_busy(f) || f->resuming || f->settling || !f->scope || !f->cursor_known || f->needs->len ||
            g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
 }
 
@@ -156,6 +162,7 @@ void folder_selected(struct folder *f, const session_result *result) {
     f->selected = true;
     f->read_only = result->folder->read_only;
     f->uidvalidity = result->folder->uidvalidity;
+    changes_selected(f);
     if (f->read_only) {
         log_warn(&f->log, "is read-only here: actions on its messages will fail");
     }
@@ -172,7 +179,41 @@ void folder_selected(struct folder *f, const session_result *result) {
 void folder_unselected(struct folder *f) {
     f->selected = false;
     look_cancel(f);
+    roll_cancel(f);
     action_queue_detach(f->actions);
+}
+
+/* --- what the session tells by itself ------------------------------------------------------------------------------------ */
+
+static bool is_here(const struct folder *f) {
+    const session_folder *now = folder_session(f) ? session_selected(folder_session(f)) : NULL;
+
+    return now && f->cursor_known && f->cursor.uidvalidity == now->uidvalidity && imap_mailbox_equal(now->name, f->name);
+}
+
+void folder_news(struct folder *f, const imap_fetch *fetch) {
+    if (is_here(f)) {
+        changes_fetch(f, fetch);
+    }
+}
+
+void folder_gone(struct folder *f, imap_ranges uids) {
+    if (is_here(f)) {
+        roll_gone(f, uids);
+    }
+}
+
+bool folder_fits(struct folder *f, const imap_status *s) {
+    return f->cursor_known && f->cursor.uidvalidity && (s->have & IMAP_STATUS_UIDNEXT) &&
+           s->uidnext <= f->cursor.last_uid + 1 &&
+           (!(s->have & IMAP_STATUS_UIDVALIDITY) || s->uidvalidity == f->cursor.uidvalidity) &&
+           (!(s->have & IMAP_STATUS_MESSAGES) || roll_told(f, s->messages)) && changes_fit(f, s);
+}
+
+struct message *folder_message(const struct folder *f, enum wire_event event, uint32_t uid) {
+    gint64 key = (gint64)event << 32 | uid;
+
+    return g_hash_table_lookup(f->by_uid, &key);
 }
 
 /* --- scope and cursor --------------------------------------------------------------------------------------------------- */
@@ -223,6 +264,7 @@ void folder_rescope(struct folder *f) {
     f->scope = NULL;
     g_clear_pointer(&f->scope_fields, g_free);
     look_cancel(f);
+    changes_rescope(f);
     folder_advance(f);
 }
 
@@ -236,6 +278,7 @@ static void cursor_loaded(void *user, const error *err, const struct state_curso
         return;
     }
     f->cursor_known = true;
+    roll_reset(f);
     f->cursor = cursor ? *cursor : (struct state_cursor){0};
     folder_advance(f);
 }
@@ -263,6 +306,9 @@ void folder_advance(struct folder *f) {
         validity_settle(f);
         return;
     }
+    if (!roll_ready(f) || !changes_ready(f)) {
+        return;
+    }
     action_queue_attach(f->actions, f->watcher->session, f->uidvalidity);
     need_resume(f);
     if (!f->resumed && !f->resuming) {
@@ -276,7 +322,7 @@ void folder_advance(struct folder *f) {
 static void on_resume(void *user) {
     struct folder *f = user;
 
-    if (!f->selected || !f->scope || !f->cursor_known) {
+    if (!f->selected || !f->scope || !f->cursor_known || !roll_ready(f) || !changes_ready(f)) {
         f->resumed = false;
         f->dirty = true;
         folder_advance(f);

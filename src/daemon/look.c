@@ -4,6 +4,8 @@
  * A small gap is one UID FETCH n:*. A large one is listed first and fetched in chunks, several under way. The cursor moves
  * with the rows of a chunk, in one transaction, up to the chunk's last UID: UIDs that are not there any more are passed
  * over, UIDs that are there and were not delivered get a row and are asked for again.
+ *
+ * Messages that turned up below the cursor (roll.c) come the same way, but leave the cursor where it is.
  */
 #include "daemon_priv.h"
 
@@ -18,6 +20,7 @@ struct look {
     GQueue line; /* struct chunk under way, in the order of their UIDs */
     bool failed;     /* nothing behind a failed chunk counts: the cursor must not pass it */
     bool any;
+    bool below; /* what is looked for is below the cursor */
 };
 
 struct chunk {
@@ -30,6 +33,7 @@ struct chunk {
     imap_set unsure; /* not delivered: are they there? */
     imap_set seen;   /* delivered */
     GArray *uids;    /* uint32_t: those of them, and of the unsure, that get a row */
+    GArray *flags;   /* struct state_seen of those that were delivered; NULL = nobody asks */
 };
 
 static void pump(struct look *l);
@@ -62,7 +66,7 @@ static void look_end(struct look *l) {
         look_start(f, again);
     } else {
         f->not_before = 0; /* what comes from here on is new, whatever its date */
-        folder_proved(f);
+        roll_step(f);
     }
     watcher_nudge(f->watcher);
 }
@@ -100,6 +104,7 @@ void look_cancel(struct folder *f) {
         return;
     }
     f->look = NULL;
+
     l->folder = NULL;
     if (!l->line.length) {
         look_end(l);
@@ -113,6 +118,9 @@ static struct chunk *chunk_new(struct look *l) {
 
     c->look = l;
     c->uids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    if (changes_on(l->folder)) {
+        c->flags = g_array_new(FALSE, FALSE, sizeof(struct state_seen));
+    }
     c->link.data = c;
     g_queue_push_tail_link(&l->line, &c->link);
     return c;
@@ -123,7 +131,7 @@ static void chunk_drop_messages(struct chunk *c) {
     struct folder *f = c->look->folder;
 
     for (guint i = 0; f && i < c->uids->len; i++) {
-        struct message *m = g_hash_table_lookup(f->by_uid, GUINT_TO_POINTER(g_array_index(c->uids, uint32_t, i)));
+        struct message *m = folder_message(f, WIRE_EVENT_NEW, g_array_index(c->uids, uint32_t, i));
         if (m && m->stage == MESSAGE_ARRIVING) {
             message_free(m);
         }
@@ -133,6 +141,10 @@ static void chunk_drop_messages(struct chunk *c) {
 static void chunk_free(struct chunk *c) {
     struct look *l = c->look;
 
+    if (c->flags) {
+        changes_seen_clear(c->flags);
+        g_array_unref(c->flags);
+    }
     imap_set_release(&c->asked);
     imap_set_release(&c->unsure);
     imap_set_release(&c->seen);
@@ -155,9 +167,22 @@ static void chunk_failed(struct chunk *c, const error *err) {
     advance(l);
 }
 
+/* Messages whose UIDs had rows before. */
+static void drop_passed_over(struct folder *f) {
+    g_autoptr(GList) messages = g_hash_table_get_values(f->by_uid);
+
+    for (GList *at = messages; at; at = at->next) {
+        struct message *m = at->data;
+        if (m->stage == MESSAGE_ARRIVING && m->arrival && m->arrival <= f->arrivals_done) {
+            message_free(m);
+        }
+    }
+}
+
 static void arrived(void *user, const error *err, const struct state_arrival *arrivals, size_t n) {
     struct folder *f = user;
 
+    f->arrivals_done++;
     if (err) {
         /* Not written: read the cursor again later and fetch once more. */
         log_error_value(&f->log, LOG_LEVEL_ERROR, err);
@@ -176,7 +201,7 @@ static void arrived(void *user, const error *err, const struct state_arrival *ar
     }
     f->arrived += n;
     for (size_t i = 0; i < n; i++) {
-        struct message *m = g_hash_table_lookup(f->by_uid, GUINT_TO_POINTER(arrivals[i].uid));
+        struct message *m = folder_message(f, WIRE_EVENT_NEW, arrivals[i].uid);
         if (!m) {
             folder_resume_in(f, 5000); /* has a row, but was not delivered */
             continue;
@@ -186,6 +211,34 @@ static void arrived(void *user, const error *err, const struct state_arrival *ar
         m->attempts = 1;
         message_evaluate(m);
     }
+    drop_passed_over(f);
+}
+
+/* The cursor, what is there now, and the rows. */
+static void journal(struct chunk *c, bool wanted) {
+    struct folder *f = c->look->folder;
+    size_t n_present;
+    g_autofree struct state_range *present = roll_ranges(&c->seen, &n_present);
+    struct state_arrive arrive = {
+        .account = f->account->name, .folder = f->name, .uidvalidity = f->uidvalidity,
+        .last_uid = MAX(c->last, f->cursor.last_uid), .present = present, .n_present = n_present,
+        .uids = (const uint32_t *)(void *)c->uids->data, .n_uids = wanted ? c->uids->len : 0,
+    };
+
+    f->arrivals_sent++;
+    for (guint i = 0; wanted && i < c->uids->len; i++) {
+        struct message *m = folder_message(f, WIRE_EVENT_NEW, g_array_index(c->uids, uint32_t, i));
+        if (m && m->stage == MESSAGE_ARRIVING) {
+            m->arrival = f->arrivals_sent;
+        }
+    }
+    c->look->any = true;
+    f->cursor.last_uid = arrive.last_uid;
+    if (c->flags) {
+        changes_arrived(f, (const struct state_seen *)(void *)c->flags->data, c->flags->len);
+    }
+    roll_add(f, &c->seen);
+    state_arrive(f->account->keeper->state, &arrive, arrived, f);
 }
 
 static void arrive(struct chunk *c) {
@@ -197,14 +250,8 @@ static void arrive(struct chunk *c) {
         chunk_free(c);
         return;
     }
-    if (c->last > f->cursor.last_uid) {
-        struct state_arrive arrive = {
-            .account = f->account->name, .folder = f->name, .uidvalidity = f->uidvalidity, .last_uid = c->last,
-            .uids = (const uint32_t *)(void *)c->uids->data, .n_uids = wanted ? c->uids->len : 0,
-        };
-        c->look->any = true;
-        f->cursor.last_uid = c->last;
-        state_arrive(f->account->keeper->state, &arrive, arrived, f);
+    if (c->last > f->cursor.last_uid || c->look->below) {
+        journal(c, wanted);
     }
     if (!wanted) {
         chunk_drop_messages(c);
@@ -236,6 +283,7 @@ static void verified(void *user, const session_result *result) {
     }
     for (uint32_t uid = imap_set_next(result->found, 0); uid; uid = imap_set_next(result->found, uid)) {
         g_array_append_val(c->uids, uid);
+        imap_set_add(&c->seen, uid);
         c->last = MAX(c->last, uid);
         if (c->look->folder) {
             log_warn(&c->look->folder->log, "UID %u is there but was not delivered: asking again", uid);
@@ -320,12 +368,16 @@ static void take_in(struct chunk *c, const imap_fetch *fetch) {
     struct message *m;
 
     imap_set_add(&c->seen, fetch->uid);
-    if (g_hash_table_contains(f->by_uid, GUINT_TO_POINTER(fetch->uid)) ||
+    if (c->flags && (fetch->have & IMAP_HAVE_FLAGS)) {
+        struct state_seen seen = changes_seen(fetch);
+        g_array_append_val(c->flags, seen);
+    }
+    if (folder_message(f, WIRE_EVENT_NEW, fetch->uid) ||
         (f->not_before && (fetch->have & IMAP_HAVE_DATE) && fetch->date < f->not_before)) {
         return;
     }
     g_array_append_val(c->uids, fetch->uid);
-    m = message_new(f, fetch->uid);
+    m = message_new(f, WIRE_EVENT_NEW, fetch->uid);
     message_fill(m, fetch);
 }
 
@@ -340,7 +392,7 @@ static void delivered(void *user, const imap_response *response) {
 static void fetch_chunk(struct look *l) {
     struct folder *f = l->folder;
     struct chunk *c = chunk_new(l);
-    const imap_fetch_want *want = message_want(f);
+    const imap_fetch_want *want = message_want(f, WIRE_EVENT_NEW);
     size_t size = f->poison ? 1 : session_batch(folder_session(f));
 
     f->poison -= f->poison ? 1 : 0;
@@ -393,8 +445,8 @@ bool look_pushed(struct folder *f, const imap_fetch *fetch) {
         f->cursor.uidvalidity != f->uidvalidity || fetch->uid != f->cursor.last_uid + 1 || !account_has_room(f->account)) {
         return false;
     }
-    want = message_want(f);
-    if ((want->items & (IMAP_WANT_FLAGS | IMAP_WANT_DATE | IMAP_WANT_SIZE)) & ~fetch->have ||
+    want = message_want(f, WIRE_EVENT_NEW);
+    if ((want->items & ~fetch->have) ||
         (want->section_count && !imap_fetch_section(fetch, "", want->sections[0].kind))) {
         return false;
     }
@@ -426,7 +478,7 @@ void look_ahead(struct folder *f) {
     f->look->folder = f;
     c = chunk_new(f->look);
     c->from = f->cursor.last_uid + 1;
-    session_fetch_from(f->watcher->session, c->from, message_want(f),
+    session_fetch_from(f->watcher->session, c->from, message_want(f, WIRE_EVENT_NEW),
                        &(session_call){.done = fetched, .data = delivered, .user = c, .ahead = true,
                                        .uidvalidity = f->cursor.uidvalidity});
 }
@@ -442,9 +494,23 @@ static void begin(struct folder *f, uint32_t next, uint32_t gap) {
         session_search(s, &(imap_search_want){.uid_from = next},
                        &(session_call){.done = listed, .user = c, .uidvalidity = f->uidvalidity});
     } else {
-        session_fetch_from(s, next, message_want(f),
+        session_fetch_from(s, next, message_want(f, WIRE_EVENT_NEW),
                            &(session_call){.done = fetched, .data = delivered, .user = c, .uidvalidity = f->uidvalidity});
     }
+}
+
+bool look_below(struct folder *f, const imap_set *uids) {
+    if (f->look || !account_has_room(f->account)) {
+        return false;
+    }
+    f->look = g_new0(struct look, 1);
+    f->look->folder = f;
+    f->look->below = true;
+    for (size_t i = 0; i < uids->count; i++) {
+        imap_set_add_range(&f->look->todo, uids->ranges[i].low, uids->ranges[i].high);
+    }
+    look_settle(f->look);
+    return true;
 }
 
 void look_start(struct folder *f, bool hint) {
@@ -464,7 +530,7 @@ void look_start(struct folder *f, bool hint) {
     }
     uint32_t next = f->cursor.last_uid + 1;
     if (!next || (!hint && (!now->exists || (now->uidnext && now->uidnext <= next)))) {
-        folder_proved(f);
+        roll_step(f);
         watcher_nudge(f->watcher);
         return;
     }

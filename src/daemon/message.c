@@ -6,6 +6,7 @@
  * A message that waits (for a webhook, for a failed step's delay) is not kept in memory: the journal has it.
  */
 #include "daemon_priv.h"
+#include "remains_priv.h"
 
 
 #include <string.h>
@@ -48,21 +49,24 @@ static void free_owner(gpointer message) {
     wire_message_free(message);
 }
 
-struct message *message_new(struct folder *f, uint32_t uid) {
+struct message *message_new(struct folder *f, enum wire_event event, uint32_t uid) {
     struct message *m = g_new0(struct message, 1);
 
     m->folder = f;
+    m->event = event;
     m->uid = uid;
+    m->key = (uint64_t)event << 32 | uid;
     m->uidvalidity = f->uidvalidity;
     m->attempts = 1;
     f->account->in_flight++;
     f->undecided++;
-    g_hash_table_insert(f->by_uid, GUINT_TO_POINTER(uid), m);
+    g_hash_table_insert(f->by_uid, &m->key, m);
     return m;
 }
 
 void message_free(struct message *m) {
     struct folder *f = m->folder;
+    bool followed = m->followed;
 
     if (m->job) {
         pool_cancel(keeper_of(m)->pool, m->job);
@@ -78,22 +82,37 @@ void message_free(struct message *m) {
     g_free(m->message_id);
     g_free(m->blame);
     g_free(m->blamed_rule);
-    g_hash_table_remove(f->by_uid, GUINT_TO_POINTER(m->uid));
+    g_free(m->flags);
+    g_free(m->flags_added);
+    g_free(m->flags_removed);
+    g_free(m->event_id);
+    g_hash_table_remove(f->by_uid, &m->key);
     f->undecided -= m->stage != MESSAGE_ACTING;
     g_free(m);
     f->account->in_flight--;
+    if (followed) {
+        folder_resume_in(f, 0);
+    }
     account_drained(f->account);
     watcher_nudge(f->watcher);
 }
 
 /* --- what is fetched ---------------------------------------------------------------------------------------------------- */
 
-const imap_fetch_want *message_want(struct folder *f) {
-    const wire_scope_reply *scope = &f->scope->u.scope_reply;
+static const wire_scope_reply *scope_of(const struct folder *f, enum wire_event event, const char *const **fields_out) {
+    *fields_out = (const char *const *)f->scope_fields;
+    return event == WIRE_EVENT_NEW ? &f->scope->u.scope_reply : changes_scope(f, event, fields_out);
+}
+
+const imap_fetch_want *message_want(struct folder *f, enum wire_event event) {
+    const char *const *fields;
+    const wire_scope_reply *scope = scope_of(f, event, &fields);
     const session_info *info = session_info_get(f->watcher->session);
 
     f->want = (imap_fetch_want){.items = IMAP_WANT_FLAGS | IMAP_WANT_DATE | IMAP_WANT_SIZE};
-    if (!scope->rules) {
+    if (!scope || !scope->rules) {
+        f->want.sections = changes_message_id();
+        f->want.section_count = changes_want_gone(f);
         return &f->want;
     }
     if (info && imap_can(info->caps, IMAP_CAP_OBJECTID)) {
@@ -104,7 +123,7 @@ const imap_fetch_want *message_want(struct folder *f) {
     f->want_section = (imap_section_want){.kind = IMAP_SECTION_HEADER};
     if (scope->level <= WIRE_LEVEL_FIELDS && scope->fields.n) {
         f->want_section.kind = IMAP_SECTION_FIELDS;
-        f->want_section.fields = f->scope_fields;
+        f->want_section.fields = fields;
     }
     f->want.sections = &f->want_section;
     f->want.section_count = 1;
@@ -112,6 +131,18 @@ const imap_fetch_want *message_want(struct folder *f) {
         f->want_section = (imap_section_want){.kind = IMAP_SECTION_HEADER}; /* so many names leave none for UIDs */
     }
     return &f->want;
+}
+
+static wire_strings words(wire_message *w, const char *text) {
+    g_auto(GStrv) list = g_strsplit(text ? text : "", " ", -1);
+    wire_strings out = {0};
+
+    for (size_t i = 0; list[i]; i++) {
+        if (*list[i] && g_utf8_validate(list[i], -1, NULL)) {
+            wire_strings_add(w, &out, list[i]);
+        }
+    }
+    return out;
 }
 
 static void fill_flags(wire_message *w, const imap_fetch *fetch) {
@@ -135,12 +166,10 @@ static void fill_object_id(wire_message *w, const imap_fetch *fetch) {
     }
 }
 
-void message_fill(struct message *m, const imap_fetch *fetch) {
+static wire_message *eval_new(struct message *m) {
     struct folder *f = m->folder;
-    const wire_scope_reply *scope = &f->scope->u.scope_reply;
     wire_message *w = wire_message_new(WIRE_EVAL);
     wire_eval *e = &w->u.eval;
-    const imap_section *section;
 
     e->account = wire_str(w, f->account->name);
     g_autofree char *written = mailboxes_written(f->account->boxes, f->name);
@@ -151,17 +180,47 @@ void message_fill(struct message *m, const imap_fetch *fetch) {
     }
     e->delimiter = mailboxes_delimiter(f->account->boxes);
     e->uid = m->uid;
-    e->uidvalidity = f->uidvalidity;
+    e->uidvalidity = m->uidvalidity;
     e->dry_run = keeper_of(m)->options->dry_run;
+    e->event = m->event;
+    e->event_id = wire_str(w, m->event_id);
+    e->flags = words(w, m->flags);
+    e->flags_added = words(w, m->flags_added);
+    e->flags_removed = words(w, m->flags_removed);
+    return w;
+}
+
+void message_fill_remains(struct message *m, const char *message_id) {
+    wire_message *w = eval_new(m);
+    g_autofree char *text = remains_of(message_id);
+
+    w->u.eval.level = WIRE_LEVEL_RAW; /* there is no more */
+    w->u.eval.data = wire_copy(w, text, strlen(text));
+    wire_message_free(m->eval);
+    m->eval = w;
+}
+
+void message_fill(struct message *m, const imap_fetch *fetch) {
+    struct folder *f = m->folder;
+    const char *const *ignored;
+    const wire_scope_reply *scope = scope_of(f, m->event, &ignored);
+    enum imap_section_kind kind =
+        scope && scope->level <= WIRE_LEVEL_FIELDS && scope->fields.n ? IMAP_SECTION_FIELDS : IMAP_SECTION_HEADER;
+    wire_message *w = eval_new(m);
+    wire_eval *e = &w->u.eval;
+    const imap_section *section;
+
     e->size = fetch->size;
     e->internaldate = (fetch->have & IMAP_HAVE_DATE) ? fetch->date : 0;
-    fill_flags(w, fetch);
+    if (m->event == WIRE_EVENT_NEW) {
+        fill_flags(w, fetch);
+    }
     fill_object_id(w, fetch);
-    e->level = f->want_section.kind == IMAP_SECTION_FIELDS ? WIRE_LEVEL_FIELDS : WIRE_LEVEL_HEADER;
+    e->level = kind == IMAP_SECTION_FIELDS ? WIRE_LEVEL_FIELDS : WIRE_LEVEL_HEADER;
     if (e->level == WIRE_LEVEL_FIELDS) {
         e->fields = wire_strv(w, (const char *const *)scope->fields.v, scope->fields.n);
     }
-    section = imap_fetch_section(fetch, "", f->want_section.kind);
+    section = imap_fetch_section(fetch, "", kind);
     if (section && section->data.data) {
         e->data = wire_copy(w, section->data.data, section->data.len);
     } else {
@@ -238,7 +297,7 @@ void message_evaluate(struct message *m) {
     struct folder *f = m->folder;
     wire_message *eval = m->eval;
 
-    if (m->own && !f->scope->u.scope_reply.own) {
+    if (m->event == WIRE_EVENT_NEW && m->own && !f->scope->u.scope_reply.own) {
         wire_message *nothing = wire_message_new(WIRE_PLAN);
         on_plan(m, nothing);
         return;
@@ -336,36 +395,61 @@ static void planned(void *user, const error *err, const struct state_planned *p)
     message_free(m);
 }
 
+/* A mail that has just had its plan. */
+struct recent {
+    uint64_t when;
+    uint32_t uid;
+    uint64_t others; /* messages that others had taken away by then, as far as it is not known which */
+    bool taken;      /* the plan takes it out of the folder */
+};
+
+static bool takes_away(const wire_plan *plan) {
+    for (size_t i = 0; i < plan->n_steps; i++) {
+        if (step_takes_away(&plan->steps[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * The same mail under another UID was handled before: a server that gave it a new UID, or a person who dragged it back.
- * Two copies that were delivered at the same time (to an alias too) are not that: each is handled.
+ * Two copies that were delivered at the same time (to an alias too) are not that: each is handled. But a copy that comes
+ * when the one before it has gone, and not by us, is the same message edited in place (MS-STANXIMAP section 2.1.3).
  */
-static bool may_be_handled(struct message *m, const char *identity) {
-    GHashTable *recent = m->folder->recent;
-    uint64_t now = loop_now(keeper_of(m)->loop), *when;
+static bool may_be_handled(struct message *m, const wire_plan *plan, const char *identity) {
+    struct folder *f = m->folder;
+    struct recent *before, now = {.when = loop_now(keeper_of(m)->loop), .uid = m->uid, .others = roll_others(f)};
 
     if (!identity) {
         return false;
     }
-    if (g_hash_table_size(recent) > RECENT_MAX) {
-        g_hash_table_remove_all(recent);
+    if (g_hash_table_size(f->recent) > RECENT_MAX) {
+        g_hash_table_remove_all(f->recent);
     }
-    when = g_hash_table_lookup(recent, identity);
-    bool twin = when && now - *when < TWINS_MS;
-    g_hash_table_insert(recent, g_strdup(identity), g_memdup2(&now, sizeof now));
+    before = g_hash_table_lookup(f->recent, identity);
+    bool twin = before && now.when - before->when < TWINS_MS;
+    if (twin && !before->taken) {
+        twin = roll_has(f, before->uid) && now.others == before->others;
+    }
+    now.taken = takes_away(plan);
+    g_hash_table_insert(f->recent, g_strdup(identity), g_memdup2(&now, sizeof now));
     return !twin;
 }
 
 struct plan_parts {
     GArray *steps, *deliveries;
-    GPtrArray *args;
+    GPtrArray *args, *effects;
 };
 
 static void add_step(struct message *m, struct plan_parts *parts, const wire_step *s) {
     GByteArray *args = step_encode(s);
+    char *effect = step_effect(s);
     struct state_step step = {.seq = parts->steps->len + 1, .verb = wire_verb_name(s->verb), .args = args->data,
-                              .args_len = args->len, .rule = s->rule, .needs_uid = s->verb != WIRE_VERB_POST};
+                              .args_len = args->len, .rule = s->rule, .needs_uid = s->verb != WIRE_VERB_POST,
+                              .effect = effect};
 
+    g_ptr_array_add(parts->effects, effect);
     g_ptr_array_add(parts->args, args);
     g_array_append_val(parts->steps, step);
     g_ptr_array_add(m->steps, (gpointer)(uintptr_t)s);
@@ -380,7 +464,10 @@ static void store_plan(struct message *m, wire_message *w) {
     const wire_plan *plan = &w->u.plan;
     struct plan_parts parts = {g_array_new(FALSE, TRUE, sizeof(struct state_step)),
                                g_array_new(FALSE, TRUE, sizeof(struct state_delivery)),
-                               g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref)};
+                               g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref),
+                               g_ptr_array_new_with_free_func(g_free)};
+    /* The ledger is of mail that arrived: what happens to it later is told as often as it happens. */
+    const char *identity = m->event == WIRE_EVENT_NEW ? plan->identity : NULL;
 
     set_stage(m, MESSAGE_PLANNING);
     log_plan(m, plan);
@@ -395,7 +482,7 @@ static void store_plan(struct message *m, wire_message *w) {
     }
     state_plan(keeper_of(m)->state,
                &(struct state_plan){
-                   .row = m->row, .identity = plan->identity, .skip_if_handled = may_be_handled(m, plan->identity), .as_own = m->own,
+                   .row = m->row, .identity = identity, .skip_if_handled = may_be_handled(m, plan, identity), .as_own = m->own,
                    .meta = m->message_id, .meta_len = m->message_id ? strlen(m->message_id) : 0,
                    .steps = (const struct state_step *)(void *)parts.steps->data, .n_steps = parts.steps->len,
                    .deliveries = (const struct state_delivery *)(void *)parts.deliveries->data,
@@ -404,6 +491,7 @@ static void store_plan(struct message *m, wire_message *w) {
     g_array_free(parts.steps, TRUE);
     g_array_free(parts.deliveries, TRUE);
     g_ptr_array_free(parts.args, TRUE);
+    g_ptr_array_free(parts.effects, TRUE);
 }
 
 static void on_plan(void *user, wire_message *w) {
@@ -460,6 +548,9 @@ void message_finished(void *folder, action_item *item, const action_outcome *out
             log_info(&log, "%s: the message is gone", wire_verb_name(item->step->verb));
         } else {
             backoff_healthy(&m->folder->watcher->backoff); /* a connection that gets work done is no storm of logins */
+        }
+        if (!outcome->gone && step_takes_away(item->step)) {
+            roll_taken(m->folder);
         }
         go_on(m, &outcome->row);
         return;

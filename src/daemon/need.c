@@ -1,8 +1,6 @@
 /* What an evaluator asks for while a rule runs: more of the message, an HTTP request, a key. */
 #include "daemon_priv.h"
 
-#include <string.h>
-
 struct need {
     struct message *message; /* NULL = it went away meanwhile */
     struct folder *folder;
@@ -195,7 +193,9 @@ static void send_fetch(struct need *n) {
     imap_fetch_want want = {.sections = sections, .section_count = 1};
     imap_set uid = IMAP_SET_INIT;
 
-    memcpy(fields, asked->names.v, asked->names.n * sizeof *fields);
+    for (size_t i = 0; i < asked->names.n; i++) {
+        fields[i] = asked->names.v[i];
+    }
     switch (asked->kind) {
     case WIRE_NEED_FIELDS:
         sections[0] = (imap_section_want){.kind = IMAP_SECTION_FIELDS, .fields = fields};

@@ -111,6 +111,7 @@ static void answered(void *user, const session_result *result) {
 static char *describe(const struct account *a, const struct folder *with_data, bool names) {
     GString *text = g_string_new(names ? "+" : "-");
 
+    g_string_append(text, changes_wanted(a->keeper, a->config) ? "*" : "");
     for (guint i = 0; i < a->folders->len; i++) {
         g_string_append_printf(text, "%s\n", ((struct folder *)a->folders->pdata[i])->name);
     }
@@ -145,7 +146,9 @@ static void send_notify(struct watcher *w, struct folder *with_data, bool status
     const char **names = g_new0(const char *, a->folders->len + 1);
     imap_notify want = {.status = status, .selected = true, .mailboxes = names, .names = !p->no_names};
 
-    want.selected_want = with_data ? message_want(with_data) : NULL;
+    want.flag_changes = want.mailbox_flag_changes = changes_wanted(a->keeper, a->config);
+
+    want.selected_want = with_data ? message_want(with_data, WIRE_EVENT_NEW) : NULL;
     for (guint i = 0; i < a->folders->len; i++) {
         names[i] = ((struct folder *)a->folders->pdata[i])->name;
     }

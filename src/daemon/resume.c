@@ -1,7 +1,7 @@
 /*
  * What the journal says is not finished goes on: after a restart, after a failure's delay, after a webhook's acceptance.
  * Messages without a plan are fetched again, each hand-over counted before it happens; plans go on at their first open
- * step.
+ * step. What somebody changed (changes.c) is such a row from the start.
  */
 #include "daemon_priv.h"
 
@@ -11,15 +11,17 @@
 /* Hand-overs without an answer, as crashes of the whole machine leave them behind: no proof against the message. */
 #define HANDOVERS_MAX 10
 
+/* Of one kind of event. Messages that are gone are not fetched. */
 struct refetch {
     struct folder *folder;
+    enum wire_event event;
     imap_set uids;
     int64_t *rows;
     size_t n;
 };
 
-static struct message *by_uid(struct folder *f, uint32_t uid) {
-    return g_hash_table_lookup(f->by_uid, GUINT_TO_POINTER(uid));
+static struct message *by_uid(const struct refetch *r, uint32_t uid) {
+    return folder_message(r->folder, r->event, uid);
 }
 
 static void refetch_free(struct refetch *r) {
@@ -34,7 +36,7 @@ static void refetch_free(struct refetch *r) {
 
 static void delivered(void *user, const imap_response *response) {
     struct refetch *r = user;
-    struct message *m = response->kind == IMAP_FETCH ? by_uid(r->folder, response->fetch.uid) : NULL;
+    struct message *m = response->kind == IMAP_FETCH ? by_uid(r, response->fetch.uid) : NULL;
 
     if (m && m->stage == MESSAGE_FETCHING) {
         message_fill(m, &response->fetch);
@@ -48,7 +50,7 @@ static void verified(void *user, const session_result *result) {
     struct folder *f = r->folder;
 
     for (uint32_t uid = imap_set_next(&r->uids, 0); uid; uid = imap_set_next(&r->uids, uid)) {
-        struct message *m = by_uid(f, uid);
+        struct message *m = by_uid(r, uid);
         if (!m || m->stage != MESSAGE_FETCHING) {
             continue;
         }
@@ -74,7 +76,7 @@ static void fetched(void *user, const session_result *result) {
     imap_set left = IMAP_SET_INIT;
 
     for (uint32_t uid = imap_set_next(&r->uids, 0); uid; uid = imap_set_next(&r->uids, uid)) {
-        struct message *m = by_uid(f, uid);
+        struct message *m = by_uid(r, uid);
         if (m && m->stage == MESSAGE_FETCHING) {
             imap_set_add(&left, uid);
         }
@@ -98,6 +100,16 @@ static void park_suspect(struct message *m, const struct state_row *row) {
     message_park(m, err);
 }
 
+static void evaluate_all(struct refetch *r) {
+    for (uint32_t uid = imap_set_next(&r->uids, 0); uid; uid = imap_set_next(&r->uids, uid)) {
+        struct message *m = by_uid(r, uid);
+        if (m && m->stage == MESSAGE_FETCHING) {
+            message_evaluate(m);
+        }
+    }
+    refetch_free(r);
+}
+
 static void attempt_counted(void *user, const error *err, const struct state_row *rows, size_t n) {
     struct refetch *r = user;
     struct folder *f = r->folder;
@@ -105,7 +117,7 @@ static void attempt_counted(void *user, const error *err, const struct state_row
 
     for (size_t i = 0; i < n; i++) {
         for (uint32_t uid = imap_set_next(&r->uids, 0); uid; uid = imap_set_next(&r->uids, uid)) {
-            struct message *m = by_uid(f, uid);
+            struct message *m = by_uid(r, uid);
             if (!m || m->row != rows[i].row) {
                 continue;
             }
@@ -122,44 +134,75 @@ static void attempt_counted(void *user, const error *err, const struct state_row
     }
     if (imap_set_is_empty(&r->uids)) {
         refetch_free(r);
+    } else if (!err && r->event == WIRE_EVENT_GONE) {
+        evaluate_all(r);
     } else if (err || !folder_session(f)) {
         fetched(r, &(session_result){.err = NULL});
     } else {
-        session_fetch(folder_session(f), &r->uids, message_want(f),
+        session_fetch(folder_session(f), &r->uids, message_want(f, r->event),
                       &(session_call){.done = fetched, .data = delivered, .user = r, .uidvalidity = f->uidvalidity});
     }
 }
 
 /* --- from the journal ---------------------------------------------------------------------------------------------------- */
 
-/* True if it must be fetched again. */
+static enum wire_event event_of(const struct state_message *stored) {
+    return strcmp(stored->event, "flags") == 0  ? WIRE_EVENT_FLAGS
+           : strcmp(stored->event, "gone") == 0 ? WIRE_EVENT_GONE
+                                                : WIRE_EVENT_NEW;
+}
+
+static void describe(struct message *m, const struct state_message *stored) {
+    m->row = stored->row;
+    m->own = stored->own;
+    m->attempts = stored->attempts;
+    m->uidvalidity = stored->uidvalidity;
+    if (m->event == WIRE_EVENT_NEW) {
+        return;
+    }
+    m->flags = g_strdup(stored->flags);
+    m->flags_added = g_strdup(stored->added);
+    m->flags_removed = g_strdup(stored->removed);
+    m->event_id = g_strdup_printf("%s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT, stored->event, stored->row,
+                                  stored->arrived_at);
+}
+
+/* True if it must be evaluated again. */
 static bool take_up(struct folder *f, const struct state_message *stored) {
     int64_t now = clock_wall_ms(f->account->keeper->clock);
-    struct message *m;
+    enum wire_event event = event_of(stored);
+    struct message *m = folder_message(f, event, stored->uid);
 
-    if (stored->rekey || stored->uidvalidity != f->uidvalidity || by_uid(f, stored->uid)) {
+    if (stored->rekey || (stored->uidvalidity != f->uidvalidity && event != WIRE_EVENT_GONE)) {
+        return false;
+    }
+    if (m) {
+        m->followed |= m->row != stored->row; /* another change of the same message: when this one is through */
         return false;
     }
     if (stored->next_at > now) {
         folder_resume_in(f, (uint64_t)(stored->next_at - now));
         return false;
     }
-    m = message_new(f, stored->uid);
-    m->row = stored->row;
-    m->own = stored->own;
-    m->attempts = stored->attempts;
+    m = message_new(f, event, stored->uid);
+    describe(m, stored);
     if (stored->stage == STATE_PLANNED) {
         message_continue(m, stored);
         return false;
     }
     m->stage = MESSAGE_FETCHING;
+    if (event == WIRE_EVENT_GONE) {
+        g_autofree char *id = stored->meta_len ? g_strndup(stored->meta, stored->meta_len) : NULL;
+        message_fill_remains(m, id);
+    }
     return true;
 }
 
-static struct refetch *refetch_new(struct folder *f, size_t most) {
+static struct refetch *refetch_new(struct folder *f, enum wire_event event, size_t most) {
     struct refetch *r = g_new0(struct refetch, 1);
 
     r->folder = f;
+    r->event = event;
     r->rows = g_new0(int64_t, most);
     g_ptr_array_add(f->refetches, r);
     return r;
@@ -173,17 +216,18 @@ static void refetch_begin(struct refetch *r) {
 
 /* In sets that fit one command. Who was asked for in vain before is asked for alone: one that the server cannot deliver
  * must not drag the others down. */
-static void refetch(struct folder *f, const struct state_message *messages, size_t n) {
+static void refetch(struct folder *f, enum wire_event event, const struct state_message *messages, size_t n,
+                    const bool *taken) {
     session *s = folder_session(f);
-    size_t most = MIN(session_batch(s), session_fetch_room(s, message_want(f)) / strlen("4294967295,"));
+    size_t most = MIN(session_batch(s), session_fetch_room(s, message_want(f, event)) / strlen("4294967295,"));
     struct refetch *together = NULL;
 
     for (size_t i = 0; i < n; i++) {
-        if (!take_up(f, &messages[i])) {
+        if (!taken[i] || event_of(&messages[i]) != event) {
             continue;
         }
         bool alone = messages[i].attempts > 1;
-        struct refetch *r = !alone && together ? together : refetch_new(f, most);
+        struct refetch *r = !alone && together ? together : refetch_new(f, event, most);
         imap_set_add(&r->uids, messages[i].uid);
         r->rows[r->n++] = messages[i].row;
         if (alone || r->n == most) {
@@ -198,19 +242,28 @@ static void refetch(struct folder *f, const struct state_message *messages, size
 
 static void listed(void *user, const error *err, const struct state_message *messages, size_t n, bool more) {
     struct folder *f = user;
+    g_autofree bool *taken = g_new0(bool, n + 1);
 
     f->resuming = false;
     if (err || !f->selected || !f->scope || f->cursor.uidvalidity != f->uidvalidity) {
         folder_resume_in(f, 5000);
         return;
     }
-    refetch(f, messages, n);
+    for (size_t i = 0; i < n; i++) {
+        taken[i] = take_up(f, &messages[i]);
+    }
+    for (int event = WIRE_EVENT_NEW; event <= WIRE_EVENT_GONE; event++) {
+        refetch(f, (enum wire_event)event, messages, n, taken);
+    }
     f->resumed = true;
     if (more) {
         /* The rest when these are through: each page begins with what is still open. */
         f->resumed = false;
         folder_resume_in(f, 200);
+    } else if (f->resume_again) {
+        folder_resume_in(f, 0);
     }
+    f->resume_again = false;
     watcher_nudge(f->watcher);
 }
 
@@ -225,6 +278,14 @@ void resume_start(struct folder *f) {
                                       .stages = STATE_IN(STATE_PENDING) | STATE_IN(STATE_PLANNED), .skip_waiting = true,
                                       .limit = PAGE + g_hash_table_size(f->by_uid)},
                listed, f);
+}
+
+void resume_soon(struct folder *f) {
+    if (f->resuming) {
+        f->resume_again = true; /* they may have come too late for this list */
+    } else if (f->selected && f->cursor_known) {
+        resume_start(f);
+    }
 }
 
 void resume_drop_all(struct folder *f) {

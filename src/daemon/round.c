@@ -109,9 +109,8 @@ void round_stop(struct round *r) {
 /* --- what is told --------------------------------------------------------------------------------------------------------- */
 
 void round_told(struct folder *f, const imap_status *s) {
-    bool next = s->have & IMAP_STATUS_UIDNEXT, validity = s->have & IMAP_STATUS_UIDVALIDITY;
-    bool same = f->cursor_known && f->cursor.uidvalidity && next && s->uidnext <= f->cursor.last_uid + 1 &&
-                (!validity || s->uidvalidity == f->cursor.uidvalidity);
+    bool next = s->have & IMAP_STATUS_UIDNEXT;
+    bool same = folder_fits(f, s);
 
     if (f->missing && f->watcher->at == f) {
         next_left(f->watcher);
@@ -207,7 +206,7 @@ static void ask_status(struct round *r, struct watcher *w, const char *name) {
     struct question *q = ask(r);
 
     g_ptr_array_add(q->names, g_strdup(name));
-    session_status(w->session, name, ITEMS, &(session_call){.done = answered, .user = q});
+    session_status(w->session, name, ITEMS | changes_status_items(w), &(session_call){.done = answered, .user = q});
 }
 
 void round_ask(struct folder *f) {
@@ -250,7 +249,7 @@ static void all_listed(void *user, const session_result *result) {
 }
 
 static void ask_list(struct watcher *w, struct question *q) {
-    imap_list_options options = {.extended = true, .status = ITEMS};
+    imap_list_options options = {.extended = true, .status = ITEMS | changes_status_items(w)};
 
     g_ptr_array_add(q->names, NULL);
     options.names = (const char *const *)q->names->pdata;

@@ -13,6 +13,27 @@ void step_describe(GString *text, const wire_step *s) {
     }
 }
 
+bool step_takes_away(const wire_step *s) {
+    return s->verb == WIRE_VERB_MOVE || s->verb == WIRE_VERB_DELETE || s->verb == WIRE_VERB_JUNK ||
+           s->verb == WIRE_VERB_ARCHIVE;
+}
+
+char *step_effect(const wire_step *s) {
+    GString *text;
+
+    if (step_takes_away(s)) {
+        return g_strdup("x\n+\\Deleted"); /* a server without MOVE needs the flag */
+    }
+    if (s->verb != WIRE_VERB_FLAG && s->verb != WIRE_VERB_UNFLAG) {
+        return NULL;
+    }
+    text = g_string_new(NULL);
+    for (size_t i = 0; i < s->flags.n; i++) {
+        g_string_append_printf(text, "%s%c%s", i ? "\n" : "", s->verb == WIRE_VERB_FLAG ? '+' : '-', s->flags.v[i]);
+    }
+    return g_string_free(text, FALSE);
+}
+
 GByteArray *step_encode(const wire_step *step) {
     wire_message *w = wire_message_new(WIRE_PLAN);
     GByteArray *bytes = g_byte_array_new();

@@ -34,7 +34,8 @@ static void cursor_set(void *user, const error *err) {
 }
 
 static void start_after(struct folder *f, uint32_t last_uid) {
-    f->cursor = (struct state_cursor){.uidvalidity = f->uidvalidity, .last_uid = last_uid};
+    f->cursor = (struct state_cursor){.uidvalidity = f->uidvalidity, .last_uid = last_uid, .listed = !last_uid};
+    roll_reset(f);
     log_info(&f->log, "first sight of this folder: starting after UID %u", last_uid);
     state_cursor_set(f->account->keeper->state, f->account->name, f->name, &f->cursor, cursor_set, f);
 }

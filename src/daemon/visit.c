@@ -47,7 +47,7 @@ error *visit_begin(struct visit *v, struct offline *o, const wire_account *accou
     v->transports = transport_pool_new(o->loop, v->trust);
     random_init_real(&v->random);
     v->log = (log_ctx){.logger = &o->logger, .group = "imap", .account = account->name};
-    struct connect_env env = {o->loop, v->transports, &v->random, &o->config->u.config.limits};
+    struct connect_env env = {o->loop, v->transports, &v->random, &o->config->u.config.limits, false};
     v->session = connect_new(&env, account, NULL, NULL, &events, v, &v->log);
     error *err = session_open(v->session);
     if (!err) {

@@ -253,11 +253,20 @@ static void on_exists(void *user, uint32_t count, bool grew) {
 }
 
 static void on_gone(void *user, imap_ranges uids, bool earlier) {
-    push_gone(user);
+    struct watcher *w = user;
+
+    push_gone(w);
+    if (w->at && w->at->selected) {
+        folder_gone(w->at, uids);
+    }
 }
 
 static void on_fetch(void *user, const imap_fetch *fetch) {
-    push_fetch(user, fetch);
+    struct watcher *w = user;
+
+    if (!push_fetch(w, fetch) && w->at && w->at->selected) {
+        folder_news(w->at, fetch);
+    }
 }
 
 static void on_status(void *user, const char *name, const imap_status *status) {
@@ -308,7 +317,8 @@ static void open_session(struct watcher *w) {
         .notice = on_notice, .closed = on_closed,
     };
     struct keeper *k = w->account->keeper;
-    struct connect_env env = {k->loop, k->transports, &k->random, &keeper_config(k)->limits};
+    struct connect_env env = {k->loop, k->transports, &k->random, &keeper_config(k)->limits,
+                              changes_wanted(k, w->account->config)};
 
     w->session = connect_new(&env, w->account->config, &w->account->idle_memory, &w->account->pace, &events, w, &w->log);
 }

@@ -236,11 +236,12 @@ static int make_header(lua_State *L) {
     return 1;
 }
 
-static int make_has_flag(lua_State *L) {
+/* has_flag "x": the upvalue is the field's name. */
+static int make_flag_test(lua_State *L) {
     struct loader *loader = loader_from(L);
     wire_place place = loader_place(L, loader);
     struct cond_operand operand = {0};
-    struct field_ud f = {cond_field_find("has_flag"), NULL};
+    struct field_ud f = {cond_field_find(lua_tostring(L, lua_upvalueindex(1))), NULL};
 
     lua_settop(L, 1);
     operand.string = is_plain(L, 1) ? lua_tostring(L, 1) : NULL;
@@ -382,8 +383,8 @@ static const luaL_Reg field_methods[] = {{"__index", index_field},  {"__band", f
 static const luaL_Reg condition_methods[] = {{"__band", operator_and},     {"__bor", operator_or},
                                              {"__bnot", operator_not},     {"__call", call_condition},
                                              {"__index", index_condition}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"header", make_header}, {"has_flag", make_has_flag}, {"all", make_all},
-                                     {"any", make_any},       {"none", make_none},         {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"header", make_header}, {"all", make_all}, {"any", make_any}, {"none", make_none}, {NULL, NULL}};
 
 static void open_class(struct loader *loader, const struct cond_field *field) {
     struct cond_operand nothing = {0};
@@ -408,10 +409,13 @@ void config_open_conditions(struct loader *loader) {
         vm_set_global(loader->vm, f->name);
     }
     for (size_t i = 0; i < n; i++) {
-        bool made_by_function = strcmp(fields[i].name, "header") == 0 || strcmp(fields[i].name, "has_flag") == 0;
         if (fields[i].kind == FIELD_CLASS) {
             open_class(loader, &fields[i]);
-        } else if (!strchr(fields[i].name, '.') && !made_by_function) {
+        } else if (fields[i].kind == FIELD_FLAGS) {
+            lua_pushstring(L, fields[i].name);
+            lua_pushcclosure(L, make_flag_test, 1);
+            vm_set_global(loader->vm, fields[i].name);
+        } else if (!strchr(fields[i].name, '.') && strcmp(fields[i].name, "header") != 0) {
             push_field(L, &fields[i], NULL);
             vm_set_global(loader->vm, fields[i].name);
         }

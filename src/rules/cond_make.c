@@ -5,30 +5,32 @@
 #include <string.h>
 
 static const struct cond_field fields[] = {
-    {"from", FIELD_ADDRESSES, RANK_FIELDS, MAIL_FROM},
-    {"to", FIELD_ADDRESSES, RANK_FIELDS, MAIL_TO},
-    {"cc", FIELD_ADDRESSES, RANK_FIELDS, MAIL_CC},
-    {"bcc", FIELD_ADDRESSES, RANK_FIELDS, MAIL_BCC},
-    {"reply_to", FIELD_ADDRESSES, RANK_FIELDS, MAIL_REPLY_TO},
-    {"sender", FIELD_ADDRESSES, RANK_FIELDS, MAIL_SENDER},
-    {"recipient", FIELD_ADDRESSES, RANK_FIELDS, MAIL_RECIPIENT},
-    {"subject", FIELD_STRINGS, RANK_FIELDS, MAIL_SUBJECT},
-    {"list_id", FIELD_STRINGS, RANK_FIELDS, MAIL_LIST_ID},
-    {"header", FIELD_STRINGS, RANK_FIELDS, MAIL_QUERIES},
-    {"text", FIELD_STRINGS, RANK_TEXT, MAIL_TEXT},
-    {"body", FIELD_STRINGS, RANK_TEXT, MAIL_HTML},
-    {"attachment", FIELD_THING, RANK_STRUCTURE, MAIL_ATTACHMENTS},
-    {"attachment.name", FIELD_STRINGS, RANK_STRUCTURE, MAIL_ATTACHMENTS},
-    {"attachment.type", FIELD_STRINGS, RANK_STRUCTURE, MAIL_STRUCTURE},
-    {"has_flag", FIELD_FLAGS, RANK_NOTHING, MAIL_QUERIES},
-    {"size", FIELD_SIZE, RANK_NOTHING, MAIL_QUERIES},
-    {"age", FIELD_AGE, RANK_NOTHING, MAIL_DATE},
-    {"is_auto", FIELD_CLASS, RANK_FIELDS, MAIL_IS_AUTO},
-    {"is_bounce", FIELD_CLASS, RANK_FIELDS, MAIL_IS_BOUNCE},
-    {"is_list", FIELD_CLASS, RANK_FIELDS, MAIL_IS_LIST},
-    {"is_reply", FIELD_CLASS, RANK_FIELDS, MAIL_IS_REPLY},
-    {"is_encrypted", FIELD_CLASS, RANK_FIELDS, MAIL_IS_ENCRYPTED},
-    {"is_signed", FIELD_CLASS, RANK_FIELDS, MAIL_IS_SIGNED},
+    {"from", FIELD_ADDRESSES, RANK_FIELDS, MAIL_FROM, FLAGS_SET},
+    {"to", FIELD_ADDRESSES, RANK_FIELDS, MAIL_TO, FLAGS_SET},
+    {"cc", FIELD_ADDRESSES, RANK_FIELDS, MAIL_CC, FLAGS_SET},
+    {"bcc", FIELD_ADDRESSES, RANK_FIELDS, MAIL_BCC, FLAGS_SET},
+    {"reply_to", FIELD_ADDRESSES, RANK_FIELDS, MAIL_REPLY_TO, FLAGS_SET},
+    {"sender", FIELD_ADDRESSES, RANK_FIELDS, MAIL_SENDER, FLAGS_SET},
+    {"recipient", FIELD_ADDRESSES, RANK_FIELDS, MAIL_RECIPIENT, FLAGS_SET},
+    {"subject", FIELD_STRINGS, RANK_FIELDS, MAIL_SUBJECT, FLAGS_SET},
+    {"list_id", FIELD_STRINGS, RANK_FIELDS, MAIL_LIST_ID, FLAGS_SET},
+    {"header", FIELD_STRINGS, RANK_FIELDS, MAIL_QUERIES, FLAGS_SET},
+    {"text", FIELD_STRINGS, RANK_TEXT, MAIL_TEXT, FLAGS_SET},
+    {"body", FIELD_STRINGS, RANK_TEXT, MAIL_HTML, FLAGS_SET},
+    {"attachment", FIELD_THING, RANK_STRUCTURE, MAIL_ATTACHMENTS, FLAGS_SET},
+    {"attachment.name", FIELD_STRINGS, RANK_STRUCTURE, MAIL_ATTACHMENTS, FLAGS_SET},
+    {"attachment.type", FIELD_STRINGS, RANK_STRUCTURE, MAIL_STRUCTURE, FLAGS_SET},
+    {"has_flag", FIELD_FLAGS, RANK_NOTHING, MAIL_QUERIES, FLAGS_SET},
+    {"flag_added", FIELD_FLAGS, RANK_NOTHING, MAIL_QUERIES, FLAGS_ADDED},
+    {"flag_removed", FIELD_FLAGS, RANK_NOTHING, MAIL_QUERIES, FLAGS_REMOVED},
+    {"size", FIELD_SIZE, RANK_NOTHING, MAIL_QUERIES, FLAGS_SET},
+    {"age", FIELD_AGE, RANK_NOTHING, MAIL_DATE, FLAGS_SET},
+    {"is_auto", FIELD_CLASS, RANK_FIELDS, MAIL_IS_AUTO, FLAGS_SET},
+    {"is_bounce", FIELD_CLASS, RANK_FIELDS, MAIL_IS_BOUNCE, FLAGS_SET},
+    {"is_list", FIELD_CLASS, RANK_FIELDS, MAIL_IS_LIST, FLAGS_SET},
+    {"is_reply", FIELD_CLASS, RANK_FIELDS, MAIL_IS_REPLY, FLAGS_SET},
+    {"is_encrypted", FIELD_CLASS, RANK_FIELDS, MAIL_IS_ENCRYPTED, FLAGS_SET},
+    {"is_signed", FIELD_CLASS, RANK_FIELDS, MAIL_IS_SIGNED, FLAGS_SET},
 };
 
 const struct cond_field *cond_field_find(const char *name) {
@@ -431,7 +433,8 @@ static error *make_by_name(const struct maker *m, const struct cond_operand *o, 
     }
     if (m->field->kind == FIELD_FLAGS) {
         if (!o->string || !*o->string) {
-            return error_new(ERROR_CONFIG, "has_flag needs a flag: has_flag \"\\\\Seen\", has_flag \"Invoice\"");
+            return error_new(ERROR_CONFIG, "%s needs a flag: %s \"\\\\Seen\", %s \"Invoice\"", m->field->name,
+                             m->field->name, m->field->name);
         }
         *cond_out = simple(m, OP_IS, ASPECT_VALUE, o->string, o->string);
         return NULL;

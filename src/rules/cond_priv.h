@@ -39,12 +39,16 @@ enum cond_field_kind {
     FIELD_THING, /* is there or not */
 };
 
+/* Of a FIELD_FLAGS: which of the message's flags. */
+enum cond_flags { FLAGS_SET, FLAGS_ADDED, FLAGS_REMOVED };
+
 /* What the config calls a field; one table in cond_make.c. */
 struct cond_field {
     const char *name; /* "from", "attachment.name" */
     enum cond_field_kind kind;
     enum cond_rank rank;
     enum mail_query query;
+    enum cond_flags flags;
 };
 
 const struct cond_field *cond_field_find(const char *name); /* NULL if there is none */
@@ -183,6 +187,9 @@ void cond_set_index(struct cond_set *set, const struct cond *const *whens, size_
 
 /* Adds the names of header fields that a first look needs. */
 void cond_fields_needed(const struct cond *cond, GHashTable *names);
+/* Calls f for each test with the place of its condition, also under a NOT. */
+void cond_foreach_test(const struct cond *cond, void (*f)(const struct cond_test *test, const wire_place *place, void *user),
+                       void *user);
 /* Calls f for each test that is not under a NOT: those whose captures a rule may use. */
 void cond_foreach_positive(const struct cond *cond, void (*f)(const struct cond_test *test, void *user), void *user);
 

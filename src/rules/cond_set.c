@@ -203,6 +203,16 @@ void cond_foreach_positive(const struct cond *cond, void (*f)(const struct cond_
     }
 }
 
+void cond_foreach_test(const struct cond *cond,
+                       void (*f)(const struct cond_test *test, const wire_place *place, void *user), void *user) {
+    if (cond->kind == COND_TEST) {
+        f(cond->test, &cond->place, user);
+    }
+    for (unsigned i = 0; i < cond->n_kids; i++) {
+        cond_foreach_test(cond->kids[i], f, user);
+    }
+}
+
 /* --- indexes ----------------------------------------------------------------------------------------------------- */
 
 static int index_for(struct cond_set *set, const struct cond_test *test, bool exact, bool needles) {

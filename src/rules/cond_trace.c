@@ -30,12 +30,15 @@ static void append_number(GString *out, const struct cond_test *test, const stru
 }
 
 static void append_value(GString *out, const struct cond_test *test, const struct cond_values *values) {
+    static const char *const what_flags[][2] = {[FLAGS_SET] = {"flags are ", "no flags"},
+                                                [FLAGS_ADDED] = {"added were ", "no flag was added"},
+                                                [FLAGS_REMOVED] = {"removed were ", "no flag was removed"}};
     const struct cond_source *source = test->source;
     unsigned shown = MIN(values->n, VALUES_MAX);
 
     switch (source->field->kind) {
     case FIELD_FLAGS:
-        g_string_append(out, values->n ? "flags are " : "no flags");
+        g_string_append(out, what_flags[source->field->flags][values->n == 0]);
         break;
     case FIELD_SIZE:
     case FIELD_AGE:

@@ -132,7 +132,10 @@ static enum mail_status read_attachments(struct reading *r) {
 }
 
 static enum mail_status read_flags(struct reading *r) {
-    const wire_strings *flags = &r->run->job->eval->u.eval.flags;
+    const wire_eval *eval = &r->run->job->eval->u.eval;
+    const wire_strings *of[] = {
+        [FLAGS_SET] = &eval->flags, [FLAGS_ADDED] = &eval->flags_added, [FLAGS_REMOVED] = &eval->flags_removed};
+    const wire_strings *flags = of[r->source->field->flags];
 
     reserve(r, flags->n);
     for (size_t i = 0; i < flags->n; i++) {

@@ -9,6 +9,7 @@
  *   config_value.c    those functions: durations, sizes, choices, ...
  *   config_secret.c   secret.file, .env, .command, .credential
  *   config_account.c config_webhook.c config_rule.c config_include.c config_defaults.c
+ *   config_event.c    `on`, and what a rule on that event may ask and do
  *   cond_lua.c        fields, tests, operators
  *   action_lua.c      move, copy, flag, ...
  *
@@ -160,5 +161,11 @@ const struct cond *config_cond(lua_State *L, int index);
 /* The action at index, or NULL. */
 struct action *config_action(lua_State *L, int index);
 bool config_is_every(lua_State *L, int index, uint64_t *ms_out);
+
+/* `on`: target is the `on` of a wire_rule. */
+void read_on(struct reading_key *r, void *target);
+extern const char *const config_events[]; /* its choices */
+/* Conditions and actions that mean nothing on the rule's event are mistakes. */
+void config_check_event(struct loader *loader, const wire_rule *wire, const struct rule *rule);
 
 #endif

@@ -9,53 +9,7 @@ struct draft {
     int on_error; /* -1 = as the defaults say */
 };
 
-#define EVERY_TYPE "mailruled.every"
-
-static const char *const events[] = {"new", "flags", "gone", NULL};
 static const char *const on_error[] = {"park", "skip", NULL};
-
-/* --- on = every "1d" --------------------------------------------------------------------------------------------- */
-
-bool config_is_every(lua_State *L, int index, uint64_t *ms_out) {
-    const uint64_t *ms = luaL_testudata(L, index, EVERY_TYPE);
-
-    if (ms) {
-        *ms_out = *ms;
-    }
-    return ms != NULL;
-}
-
-int config_every(lua_State *L) {
-    struct loader *loader = loader_from(L);
-    struct key key = {.name = "every", .min = 60 * 1000, .max = 366 * 24 * 3600 * UINT64_C(1000)};
-    struct reading_key r = {L, loader, &key, "rule: on =", loader_place(L, loader)};
-    uint64_t ms = key.max;
-
-    lua_settop(L, 1);
-    read_duration(&r, &ms);
-    *(uint64_t *)lua_newuserdatauv(L, sizeof ms, 0) = ms;
-    if (luaL_newmetatable(L, EVERY_TYPE)) {
-        lua_pushboolean(L, false);
-        lua_setfield(L, -2, "__metatable");
-    }
-    lua_setmetatable(L, -2);
-    return 1;
-}
-
-static void read_on(struct reading_key *r, void *target) {
-    wire_rule *wire = (wire_rule *)(void *)((char *)target - offsetof(wire_rule, on));
-    int choice = WIRE_EVENT_NEW;
-
-    if (config_is_every(r->L, -1, &wire->every_ms)) {
-        wire->on = WIRE_EVENT_TIMER;
-    } else {
-        read_choice(r, &choice);
-        wire->on = (enum wire_event)choice;
-    }
-    if (wire->on != WIRE_EVENT_NEW) {
-        reading_mistake(r, "= \"new\" is all there is yet: no other event reaches a rule");
-    }
-}
 
 /* --- when -------------------------------------------------------------------------------------------------------- */
 
@@ -195,7 +149,7 @@ static void read_continue(struct reading_key *r, void *target) {
 static const struct key keys[] = {
     {.name = "account", .read = read_strings, .offset = WIRE(accounts)},
     {.name = "folder", .read = read_folders, .offset = WIRE(folders)},
-    {.name = "on", .read = read_on, .offset = WIRE(on), .choices = events},
+    {.name = "on", .read = read_on, .offset = WIRE(on), .choices = config_events},
     {.name = "when", .read = read_when, .offset = RULE(when)},
     {.name = "actions", .read = read_actions, .offset = RULE(actions)},
     {.name = "run", .read = read_function, .offset = RULE(run_ref)},
@@ -222,6 +176,7 @@ static void check_rule(lua_State *L, struct loader *loader, const struct draft *
     if (d->rule.when || !table_has(L, 2, "when")) {
         check_actions(loader, &d->rule, captures);
     }
+    config_check_event(loader, &d->wire, &d->rule);
 }
 
 static void check_name(struct loader *loader, const wire_rule *wire) {

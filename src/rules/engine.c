@@ -110,12 +110,26 @@ static void trace_when(rules_job *job, bool matched) {
 
 /* --- phases ------------------------------------------------------------------------------------------------------ */
 
+/* What the server itself knows the mail by (EMAILID, RFC 8474; X-GM-MSGID) is better than anything that can be made of
+ * its header: it outlives UIDs and tells copies from twins. */
+static enum mail_status find_identity(rules_job *job, mail_need *need) {
+    const char *object_id = job->eval->u.eval.object_id;
+
+    if (!object_id || !*object_id) {
+        return mail_view_identity(job->view, job->engine->identity, need);
+    }
+    g_autofree char *text = g_strconcat("object-id\n", object_id, NULL);
+    g_autofree char *hex = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
+    g_strlcpy(job->engine->identity, hex, MAIL_IDENTITY_SIZE);
+    return MAIL_OK;
+}
+
 /* Before anything else: who the message is. */
 static enum turn start(rules_job *job) {
     struct engine *e = job->engine;
     mail_need need;
     const char *s;
-    enum mail_status status = mail_view_identity(job->view, e->identity, &need);
+    enum mail_status status = find_identity(job, &need);
 
     if (status == MAIL_ABSENT) {
         e->identity[0] = 0;

@@ -90,6 +90,9 @@ char *job_event_id(rules_job *job, const char *webhook) {
                                             job->engine->identity, job->at->wire->name, webhook, ordinal);
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     g_checksum_update(sum, (const guchar *)text, -1);
+    if (eval->event_id) { /* a message's flags may change again, and again in the same way */
+        g_checksum_update(sum, (const guchar *)eval->event_id, -1);
+    }
     g_checksum_get_digest(sum, number, &size);
     GString *id = g_string_new("msg_");
     append_base62(id, number);

@@ -91,14 +91,14 @@ static char *list_of(const wire_strings *list) {
 }
 
 char *scope_why_not(const struct rule *rule, const struct whereabouts *where) {
-    static const char *const events[] = {"new", "flags", "gone", "every"};
     g_autofree char *wanted = NULL;
 
     switch (judge(rule, where)) {
     case WANTED:
         break;
     case WRONG_EVENT:
-        return g_strdup_printf("event is %s, rule wants %s", events[where->event], events[rule->wire->on]);
+        return g_strdup_printf("event is %s, rule wants %s", rules_event_name(where->event),
+                               rules_event_name(rule->wire->on));
     case WRONG_ACCOUNT:
         wanted = list_of(&rule->wire->accounts);
         return g_strdup_printf("account is %s, rule wants %s", where->account, wanted);
@@ -201,12 +201,17 @@ void rules_scope(const rules *set, const wire_scope *scope, wire_message *reply)
 
     out->job = scope->job;
     out->rules = found->len;
+    for (unsigned i = 0; i < found->len; i++) {
+        out->own |= set->rules[g_array_index(found, int, i)].wire->own;
+    }
+    if (scope->event == WIRE_EVENT_GONE) {
+        return; /* nothing can be fetched */
+    }
     out->level = WIRE_LEVEL_FIELDS;
     add_query(names, MAIL_IDENTITY);
     for (unsigned i = 0; i < found->len; i++) {
         const struct rule *rule = &set->rules[g_array_index(found, int, i)];
         add_fields(rule, names);
-        out->own |= rule->wire->own;
         out->level = MAX(out->level, level_of(rule));
     }
     unsigned n;

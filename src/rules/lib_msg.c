@@ -71,6 +71,10 @@ static enum mail_status get_folder(lua_State *L, rules_job *job, mail_need *need
     return push_string(L, job->eval->u.eval.folder);
 }
 
+static enum mail_status get_event(lua_State *L, rules_job *job, mail_need *need) {
+    return push_string(L, rules_event_name(job->eval->u.eval.event));
+}
+
 static enum mail_status get_rule(lua_State *L, rules_job *job, mail_need *need) {
     return push_string(L, job->at ? job->at->wire->name : NULL);
 }
@@ -220,7 +224,10 @@ static const struct attribute {
     {"captures", ABSENT_LIST, .get = get_captures},
     {"cc", ABSENT_LIST, .cached = true, .query = MAIL_CC},
     {"date", ABSENT_NIL, .cached = true, .get = get_date},
+    {"event", ABSENT_NIL, .get = get_event},
     {"flags", ABSENT_LIST, .get = msg_get_flags},
+    {"flags_added", ABSENT_LIST, .get = msg_get_flags_added},
+    {"flags_removed", ABSENT_LIST, .get = msg_get_flags_removed},
     {"folder", ABSENT_NIL, .get = get_folder},
     {"from", ABSENT_NIL, .cached = true, .get = get_from},
     {"headers", ABSENT_NIL, .cached = true, .get = msg_get_headers},

@@ -10,10 +10,13 @@
 #define POST_TYPE "mailruled.post"
 
 /* The job, once it is clear that this call may add a step. */
-static rules_job *check_action(lua_State *L, const char *name) {
+static rules_job *check_action(lua_State *L, const char *name, enum wire_verb verb) {
     rules_job *job = msg_check(L, 1);
     struct vm_thread *thread = vm_thread_current(L);
 
+    if (job->eval->u.eval.event == WIRE_EVENT_GONE && verb_needs_message(verb)) {
+        luaL_error(L, "msg:%s needs the message, which is gone: on = \"gone\" leaves post and stop", name);
+    }
     if (!thread || vm_job(L) != job) {
         luaL_error(L, "msg:%s works only for the message that its rule runs for", name);
     }
@@ -62,7 +65,7 @@ static bool check_create(lua_State *L, int arg, bool none) {
 }
 
 static int to_folder(lua_State *L, const char *name, enum wire_verb verb) {
-    rules_job *job = check_action(L, name);
+    rules_job *job = check_action(L, name, verb);
     size_t len;
     const char *folder = luaL_checklstring(L, 2, &len), *why = valid_folder(folder, len);
     bool create = check_create(L, 3, job->rules->create_default);
@@ -101,7 +104,7 @@ static int spread_list(lua_State *L) {
 }
 
 static int change_flags(lua_State *L, const char *name, enum wire_verb verb) {
-    rules_job *job = check_action(L, name);
+    rules_job *job = check_action(L, name, verb);
     int last = spread_list(L);
 
     luaL_argcheck(L, last >= 2 && last <= FLAGS_MAX + 1, 2, "1 to 50 flags are needed");
@@ -130,7 +133,7 @@ static int msg_unflag(lua_State *L) {
 /* --- without arguments ------------------------------------------------------------------------------------------ */
 
 static int plain(lua_State *L, const char *name, enum wire_verb verb) {
-    wire_step *step = job_add_step(check_action(L, name), verb);
+    wire_step *step = job_add_step(check_action(L, name, verb), verb);
 
     step->create = vm_job(L)->rules->create_default;
     return 0;
@@ -149,7 +152,7 @@ static int msg_archive(lua_State *L) {
 }
 
 static int msg_stop(lua_State *L) {
-    rules_job *job = check_action(L, "stop");
+    rules_job *job = check_action(L, "stop", WIRE_VERB_STOP);
 
     job_add_step(job, WIRE_VERB_STOP);
     job->stopped = true;
@@ -226,7 +229,7 @@ static int run_post(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int msg_post(lua_State *L) {
-    rules_job *job = check_action(L, "post");
+    rules_job *job = check_action(L, "post", WIRE_VERB_POST);
     struct payload_request request = {.job = job, .rule = job->at};
 
     check_posts(L, job);

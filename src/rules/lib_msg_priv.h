@@ -31,6 +31,8 @@ void msg_push_strings(lua_State *L, const char *const *items, size_t n);
 enum mail_status msg_get_attachments(lua_State *L, rules_job *job, mail_need *need);
 enum mail_status msg_get_headers(lua_State *L, rules_job *job, mail_need *need);
 enum mail_status msg_get_flags(lua_State *L, rules_job *job, mail_need *need);
+enum mail_status msg_get_flags_added(lua_State *L, rules_job *job, mail_need *need);
+enum mail_status msg_get_flags_removed(lua_State *L, rules_job *job, mail_need *need);
 void msg_open_types(lua_State *L);
 void msg_open_actions(lua_State *L);
 

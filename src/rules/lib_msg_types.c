@@ -16,15 +16,25 @@ void msg_push_strings(lua_State *L, const char *const *items, size_t n) {
     }
 }
 
-enum mail_status msg_get_flags(lua_State *L, rules_job *job, mail_need *need) {
-    const wire_strings *flags = &job->eval->u.eval.flags;
-
+static enum mail_status push_flags(lua_State *L, const wire_strings *flags) {
     lua_createtable(L, 0, (int)flags->n);
     for (size_t i = 0; i < flags->n; i++) {
         lua_pushboolean(L, true);
         lua_setfield(L, -2, flags->v[i]);
     }
     return MAIL_OK;
+}
+
+enum mail_status msg_get_flags(lua_State *L, rules_job *job, mail_need *need) {
+    return push_flags(L, &job->eval->u.eval.flags);
+}
+
+enum mail_status msg_get_flags_added(lua_State *L, rules_job *job, mail_need *need) {
+    return push_flags(L, &job->eval->u.eval.flags_added);
+}
+
+enum mail_status msg_get_flags_removed(lua_State *L, rules_job *job, mail_need *need) {
+    return push_flags(L, &job->eval->u.eval.flags_removed);
 }
 
 /* --- addresses: plain tables, which may be kept ----------------------------------------------------------------- */

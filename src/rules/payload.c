@@ -65,6 +65,10 @@ static json_t *build(struct payload *payload, mail_need *need) {
     payload_set(body, "uidvalidity", json_integer(eval->uidvalidity));
     payload_set(body, "rule", payload_text(request->rule ? request->rule->wire->name : NULL));
     payload_set(body, "captures", captures_json(request->job));
+    if (eval->event == WIRE_EVENT_FLAGS) {
+        payload_set(body, "flags_added", payload_flags(&eval->flags_added));
+        payload_set(body, "flags_removed", payload_flags(&eval->flags_removed));
+    }
     payload_set(body, "message", message);
     if (payload->extra) {
         payload_set(body, "extra", json_loads(payload->extra, JSON_ALLOW_NUL, NULL));

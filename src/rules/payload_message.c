@@ -242,7 +242,7 @@ static bool add_raw(const struct payload *payload, json_t *object, mail_need *ne
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
 
-static json_t *flags_json(const wire_strings *flags) {
+json_t *payload_flags(const wire_strings *flags) {
     json_t *array = json_array();
 
     for (size_t i = 0; i < flags->n; i++) {
@@ -277,6 +277,14 @@ static bool add_class(json_t *object, rules_job *job, mail_need *need) {
     return true;
 }
 
+/* Of a message that is gone only what was known before. */
+static bool add_remains(json_t *object, rules_job *job, mail_need *need_out) {
+    bool ok = add_string(object, "message_id", mail_view_message_id, job->view, need_out);
+
+    payload_set(object, "flags", payload_flags(&job->eval->u.eval.flags));
+    return ok;
+}
+
 /* The message's members in the order of the interface, but what costs the largest fetch is asked for first; false:
  * something has to be fetched. */
 bool payload_add_message(const struct payload *payload, json_t *object, mail_need *need_out) {
@@ -284,6 +292,10 @@ bool payload_add_message(const struct payload *payload, json_t *object, mail_nee
     size_t n;
     rules_job *job = payload->request.job;
     mail_view *view = job->view;
+
+    if (job->eval->u.eval.event == WIRE_EVENT_GONE) {
+        return add_remains(object, job, need_out);
+    }
     bool ok = add_raw(payload, object, need_out) && mail_view_headers(view, &fields, &n, need_out) != MAIL_NEED &&
               add_string(object, "message_id", mail_view_message_id, view, need_out) &&
               add_string(object, "in_reply_to", mail_view_in_reply_to, view, need_out) &&
@@ -298,7 +310,7 @@ bool payload_add_message(const struct payload *payload, json_t *object, mail_nee
               add_attachments(payload, object, need_out) && add_class(object, job, need_out);
 
     if (ok) {
-        payload_set(object, "flags", flags_json(&job->eval->u.eval.flags));
+        payload_set(object, "flags", payload_flags(&job->eval->u.eval.flags));
         payload_set(object, "size", json_integer((json_int_t)job->eval->u.eval.size));
     }
     return ok;

@@ -25,5 +25,6 @@ bool payload_add_message(const struct payload *payload, json_t *object, mail_nee
 bool payload_wants_contents(const struct payload *payload, const mail_attachment *list, size_t n);
 json_t *payload_text(const char *s); /* null for NULL */
 void payload_set(json_t *object, const char *key, json_t *value);
+json_t *payload_flags(const wire_strings *flags);
 
 #endif

@@ -8,6 +8,7 @@
  *   cond_*.c    conditions: built by the config as Lua userdata, a costed tree, evaluated lazily     (cond_priv.h)
  *   action.c    the action constructors of the config and their templates ("Invoices/${year}")
  *   payload.c   the JSON body of a webhook (jansson)
+ *   event.c     what happened to a message
  *   engine.c    a job: rules in order -> plan | need | fail
  */
 #ifndef RULES_PRIV_H
@@ -81,6 +82,9 @@ wire_step *job_add_step(rules_job *job, enum wire_verb verb);
 const char *job_capture(const rules_job *job, const char *name); /* NULL if none */
 /* Does this step take the message out of its folder? */
 bool job_takes_away(enum wire_verb verb);
+/* Does it do something to the message itself? */
+bool verb_needs_message(enum wire_verb verb);
+const char *rules_event_name(enum wire_event event); /* "new", "flags", "gone", "every"; static */
 /* Index of a webhook in the config and in payload_refs, -1 if there is none of that name. */
 int rules_webhook(const rules *rules, const char *name);
 /* The webhook-id of the next post to that webhook by the rule at work: "msg_" and 43 characters, the same for the same

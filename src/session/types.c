@@ -115,14 +115,13 @@ static void finish_fetch(session *s, exchange *x, const imap_response *r, sessio
     result->missing = x->open_ended ? NULL : &x->asked;
 }
 
+/* Who does not want the answer (.SILENT) is told of others' changes meanwhile as at any time. */
 static bool claim_store(session *s, exchange *x, const imap_response *r) {
     (void)s;
-    if (r->kind != IMAP_FETCH || !r->fetch.uid || !imap_set_contains(&x->asked, r->fetch.uid)) {
+    if (r->kind != IMAP_FETCH || !r->fetch.uid || !imap_set_contains(&x->asked, r->fetch.uid) || !x->call.data) {
         return false;
     }
-    if (x->call.data) {
-        x->call.data(x->call.user, r);
-    }
+    x->call.data(x->call.user, r);
     return true;
 }
 

@@ -7,6 +7,7 @@
 #define STATE_REQUEST_PRIV_H
 
 #include "arena_priv.h"
+#include "state/changes.h"
 #include "state/journal.h"
 #include "state/kv.h"
 #include "state/outbox.h"
@@ -31,6 +32,10 @@ enum request_type {
     REQUEST_UIDVALIDITY,
     REQUEST_REKEY,
     REQUEST_PRUNE,
+    REQUEST_PRESENT_LOAD,
+    REQUEST_PRESENT_SET,
+    REQUEST_OBSERVE,
+    REQUEST_OBSERVE_END,
     REQUEST_OUTBOX_DUE,
     REQUEST_OUTBOX_RESULT,
     REQUEST_OUTBOX_REPLAY,
@@ -85,6 +90,13 @@ union request_in {
         uint32_t uidvalidity, uid;
     } rekey;
     struct state_keep keep;
+    struct {
+        const char *account, *folder;
+        uint32_t uidvalidity;
+        const struct state_range *v;
+        size_t n;
+    } present; /* PRESENT_LOAD, PRESENT_SET, OBSERVE_END */
+    struct state_observe observe;
     struct state_due due; /* OUTBOX_DUE, OUTBOX_NEXT */
     struct state_outbox_result result;
     const char *id;
@@ -126,6 +138,11 @@ union request_out {
     struct state_validity_change validity;
     uint64_t removed;
     struct {
+        struct state_range *v;
+        size_t n;
+    } ranges;
+    size_t observed;
+    struct {
         struct state_outbox_entry *v;
         size_t n;
         bool more;
@@ -153,6 +170,8 @@ union request_done {
     state_handled_fn handled;
     state_validity_fn validity;
     state_pruned_fn pruned;
+    state_present_fn present;
+    state_observe_fn observe;
     state_outbox_fn outbox;
     state_outbox_counts_fn outbox_counts;
     state_next_due_fn next;

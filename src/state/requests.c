@@ -90,6 +90,7 @@ void state_arrive(state *st, const struct state_arrive *arrive, state_arrive_fn 
     r->in.arrive.account = arena_strdup(&r->arena, arrive->account);
     r->in.arrive.folder = arena_strdup(&r->arena, arrive->folder);
     r->in.arrive.uids = arena_memdup(&r->arena, arrive->uids, arrive->n_uids * sizeof *arrive->uids);
+    r->in.arrive.present = arena_memdup(&r->arena, arrive->present, arrive->n_present * sizeof *arrive->present);
     r->done.arrive = done;
     r->deliver = done ? deliver_arrivals : NULL;
     state_request_submit(st, r);
@@ -154,6 +155,7 @@ static const struct state_step *copy_steps(struct arena *arena, const struct sta
         copy[i].verb = arena_strdup(arena, steps[i].verb);
         copy[i].rule = arena_strdup(arena, steps[i].rule);
         copy[i].args = arena_memdup(arena, steps[i].args, steps[i].args_len);
+        copy[i].effect = arena_strdup(arena, steps[i].effect);
     }
     return copy;
 }

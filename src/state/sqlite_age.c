@@ -24,6 +24,19 @@ static bool is_current(struct backend *db, int64_t folder, uint32_t uidvalidity)
     return current;
 }
 
+/* A message found again has its flags as they are: what a change of before asked for cannot be found by them. */
+static void park_changes(struct backend *db, int64_t folder, uint32_t uidvalidity) {
+    struct query q = db_query(db, "UPDATE message SET stage = 3, error_code = ?3, error_text = 'the folder was made anew or"
+                                  " restored: the message of this change cannot be told' WHERE folder = ?1"
+                                  " AND uidvalidity <> ?2 AND stage = 2 AND event = 'flags' AND EXISTS(SELECT 1 FROM step"
+                                  " WHERE message = message.id AND state <> 2 AND needs_uid)");
+
+    query_int(&q, folder);
+    query_int(&q, uidvalidity);
+    query_int(&q, ERROR_GONE);
+    query_run(&q);
+}
+
 error *exec_uidvalidity(struct backend *db, struct request *r) {
     const struct state_validity *in = &r->in.validity;
     int64_t folder;
@@ -37,15 +50,16 @@ error *exec_uidvalidity(struct backend *db, struct request *r) {
     }
     r->out.validity.cancelled = (uint64_t)run_on_folder(
         db,
-        "DELETE FROM message WHERE folder = ? AND uidvalidity <> ? AND (stage = 1 OR"
+        "DELETE FROM message WHERE folder = ? AND uidvalidity <> ? AND event <> 'gone' AND (stage = 1 OR"
         " (stage = 3 AND NOT EXISTS(SELECT 1 FROM step WHERE message = message.id)))",
         folder, in->uidvalidity);
     r->out.validity.rekeyed = (uint64_t)run_on_folder(
         db,
-        "UPDATE message SET rekey = 1 WHERE folder = ? AND uidvalidity <> ? AND stage IN (2, 3)"
+        "UPDATE message SET rekey = 1 WHERE folder = ? AND uidvalidity <> ? AND stage IN (2, 3) AND event = 'new'"
         " AND EXISTS(SELECT 1 FROM step WHERE message = message.id AND state <> 2 AND needs_uid)"
         " AND NOT EXISTS(SELECT 1 FROM step WHERE message = message.id AND state = 2 AND moved)",
         folder, in->uidvalidity);
+    park_changes(db, folder, in->uidvalidity);
     run_on_folder(db, "DELETE FROM own WHERE folder = ? AND uidvalidity <> ?", folder, in->uidvalidity);
     db_cursor_write(db, folder,
                     &(struct state_cursor){.uidvalidity = in->uidvalidity, .last_uid = in->last_uid,

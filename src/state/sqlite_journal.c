@@ -2,7 +2,7 @@
 #include "sqlite_priv.h"
 
 static bool cursor_read(struct backend *db, const char *account, const char *folder, struct state_cursor *out) {
-    struct query q = db_query(db, "SELECT uidvalidity, last_uid, modseq, updated FROM folder"
+    struct query q = db_query(db, "SELECT uidvalidity, last_uid, modseq, updated, listed, snapshot FROM folder"
                                   " WHERE account = ? AND name = ? AND uidvalidity <> 0");
     bool found;
 
@@ -14,6 +14,8 @@ static bool cursor_read(struct backend *db, const char *account, const char *fol
         out->last_uid = (uint32_t)db_column_int(&q, 1);
         out->modseq = (uint64_t)db_column_int(&q, 2);
         out->updated = db_column_int(&q, 3);
+        out->listed = db_column_int(&q, 4) != 0;
+        out->snapshot = db_column_int(&q, 5) != 0;
     }
     query_end(&q);
     return found;
@@ -28,7 +30,7 @@ error *exec_cursor_load(struct backend *db, struct request *r) {
     return NULL;
 }
 
-static error *check_validity(struct backend *db, const char *account, const char *folder, uint32_t uidvalidity) {
+error *db_check_validity(struct backend *db, const char *account, const char *folder, uint32_t uidvalidity) {
     struct state_cursor old = {0};
 
     if (!uidvalidity) {
@@ -42,7 +44,7 @@ static error *check_validity(struct backend *db, const char *account, const char
 
 error *exec_cursor_set(struct backend *db, struct request *r) {
     const struct state_cursor *c = &r->in.cursor.cursor;
-    error *err = check_validity(db, r->in.cursor.account, r->in.cursor.folder, c->uidvalidity);
+    error *err = db_check_validity(db, r->in.cursor.account, r->in.cursor.folder, c->uidvalidity);
 
     if (err) {
         return error_at(err, r->in.cursor.account, r->in.cursor.folder, 0, NULL);
@@ -89,7 +91,7 @@ static bool insert_message(struct backend *db, struct request *r, int64_t folder
 
 error *exec_arrive(struct backend *db, struct request *r) {
     const struct state_arrive *in = &r->in.arrive;
-    error *err = check_validity(db, in->account, in->folder, in->uidvalidity);
+    error *err = db_check_validity(db, in->account, in->folder, in->uidvalidity);
 
     if (err) {
         return error_at(err, in->account, in->folder, 0, NULL);
@@ -101,6 +103,9 @@ error *exec_arrive(struct backend *db, struct request *r) {
         if (insert_message(db, r, folder, &arrival)) {
             r->out.arrivals.v[r->out.arrivals.n++] = arrival;
         }
+    }
+    for (size_t i = 0; i < in->n_present; i++) {
+        db_present_add(db, folder, &in->present[i]);
     }
     struct query q = db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = max(last_uid, ?),"
                                   " modseq = max(modseq, ?), updated = ? WHERE id = ?");
@@ -208,8 +213,8 @@ static void remember(struct backend *db, struct request *r, int64_t folder) {
 }
 
 static void insert_step(struct backend *db, int64_t row, const struct state_step *step) {
-    struct query q = db_query(db, "INSERT INTO step(message, seq, verb, rule, needs_uid, args)"
-                                  " VALUES(?, ?, ?, ?, ?, ?)");
+    struct query q = db_query(db, "INSERT INTO step(message, seq, verb, rule, needs_uid, args, effect)"
+                                  " VALUES(?, ?, ?, ?, ?, ?, ?)");
 
     query_int(&q, row);
     query_int(&q, step->seq);
@@ -217,6 +222,7 @@ static void insert_step(struct backend *db, int64_t row, const struct state_step
     query_text(&q, step->rule);
     query_int(&q, step->needs_uid);
     query_blob(&q, step->args, step->args_len);
+    query_text(&q, step->effect);
     query_run(&q);
 }
 
@@ -240,7 +246,8 @@ static void insert_delivery(struct backend *db, struct request *r, const struct 
 
 static void store_plan(struct backend *db, struct request *r) {
     const struct state_plan *plan = &r->in.plan;
-    struct query q = db_query(db, "UPDATE message SET stage = 2, identity = ?, meta = ?, next_at = ?, set_at = ?,"
+    struct query q = db_query(db, "UPDATE message SET stage = 2, identity = ?, meta = coalesce(?, meta), next_at = ?,"
+                                  " set_at = ?,"
                                   " error_code = -1, error_text = NULL, error_rule = NULL WHERE id = ?");
 
     query_text(&q, plan->identity);

@@ -13,7 +13,7 @@
 
 #include <sqlite3.h>
 
-enum { STATE_SCHEMA_VERSION = 1 };
+enum { STATE_SCHEMA_VERSION = 2 };
 #define STATE_DB_NAME "journal.db"
 #define STATE_ID_CHARS 32
 
@@ -90,6 +90,8 @@ request_fn exec_cursor_load, exec_cursor_set, exec_arrive, exec_plan; /* sqlite_
 request_fn exec_attempt, exec_fault, exec_step_begin, exec_step_done, exec_step_failed; /* sqlite_steps.c */
 request_fn exec_park, exec_retry, exec_drop;                                            /* sqlite_park.c */
 request_fn exec_list, exec_load, exec_counts, exec_find_handled;                        /* sqlite_read.c */
+request_fn exec_present_load, exec_present_set;                                         /* sqlite_present.c */
+request_fn exec_observe, exec_observe_end;                                              /* sqlite_observe.c */
 request_fn exec_uidvalidity, exec_rekey, exec_prune, exec_clock_back;                   /* sqlite_age.c */
 request_fn exec_outbox_due, exec_outbox_result, exec_outbox_replay, exec_outbox_list, exec_outbox_counts,
     exec_outbox_next;                                              /* sqlite_outbox.c */
@@ -109,7 +111,12 @@ static inline int64_t time_after(int64_t now, uint64_t ms) {
 }
 int64_t db_folder_find(struct backend *db, const char *account, const char *name); /* 0 = none */
 int64_t db_folder_make(struct backend *db, const char *account, const char *name);
+/* With a new cursor nothing is known of the folder's UIDs and flags. */
 void db_cursor_write(struct backend *db, int64_t folder, const struct state_cursor *cursor);
+/* ERROR_INVALID unless the folder's cursor has this UIDVALIDITY, or none yet. */
+error *db_check_validity(struct backend *db, const char *account, const char *folder, uint32_t uidvalidity);
+/* Those UIDs are there (sqlite_present.c). */
+void db_present_add(struct backend *db, int64_t folder, const struct state_range *range);
 /* Fills out; `gone` if there is no such row, or no such step where seq is not 0. */
 void db_row_read(struct backend *db, int64_t row, uint32_t seq, struct state_row *out);
 /* After steps changed: the row is done, or its next delivery becomes due. Fills out as db_row_read does. */

@@ -3,7 +3,8 @@
 
 #define MESSAGE_COLUMNS                                                                                                \
     "m.id, m.account, f.name, m.uidvalidity, m.uid, m.event, m.stage, m.attempts, m.faults, m.own, m.waiting, "        \
-    "m.rekey, m.identity, m.arrived_at, m.next_at, m.finished_at, m.error_code, m.error_text, m.error_rule, m.meta"
+    "m.rekey, m.identity, m.arrived_at, m.next_at, m.finished_at, m.error_code, m.error_text, m.error_rule, m.meta, "  \
+    "m.flags, m.added, m.removed"
 
 static void read_message(struct query *q, struct arena *arena, struct state_message *out) {
     *out = (struct state_message){
@@ -26,6 +27,9 @@ static void read_message(struct query *q, struct arena *arena, struct state_mess
         .error_code = (int)db_column_int(q, 16),
         .error_text = db_column_text(q, 17, arena),
         .error_rule = db_column_text(q, 18, arena),
+        .flags = db_column_text(q, 20, arena),
+        .added = db_column_text(q, 21, arena),
+        .removed = db_column_text(q, 22, arena),
     };
     out->meta = db_column_blob(q, 19, arena, &out->meta_len);
 }

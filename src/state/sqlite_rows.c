@@ -49,13 +49,20 @@ int64_t db_folder_make(struct backend *db, const char *account, const char *name
 }
 
 void db_cursor_write(struct backend *db, int64_t folder, const struct state_cursor *cursor) {
-    struct query q =
-        db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ? WHERE id = ?");
+    struct query q = db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ?, listed = ?,"
+                                  " snapshot = 0 WHERE id = ?");
 
     query_int(&q, cursor->uidvalidity);
     query_int(&q, cursor->last_uid);
     query_int(&q, (int64_t)cursor->modseq);
     query_int(&q, cursor->updated);
+    query_int(&q, cursor->listed);
+    query_int(&q, folder);
+    query_run(&q);
+    q = db_query(db, "DELETE FROM present WHERE folder = ?");
+    query_int(&q, folder);
+    query_run(&q);
+    q = db_query(db, "DELETE FROM snapshot WHERE folder = ?");
     query_int(&q, folder);
     query_run(&q);
 }

@@ -58,8 +58,28 @@ static const char version_1[] =
     "  PRIMARY KEY(ns, key)) WITHOUT ROWID;"
     "CREATE INDEX kv_expires ON kv(expires) WHERE expires IS NOT NULL;";
 
+/* Changed flags and messages that went are rows like arrivals; one UID may have several changes. */
+static const char version_2[] =
+    "ALTER TABLE folder ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE folder ADD COLUMN snapshot INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN nth INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN flags TEXT;"
+    "ALTER TABLE message ADD COLUMN added TEXT;"
+    "ALTER TABLE message ADD COLUMN removed TEXT;"
+    "ALTER TABLE step ADD COLUMN effect TEXT;"
+    "DROP INDEX message_uid;"
+    "CREATE UNIQUE INDEX message_uid ON message(folder, uidvalidity, uid, event, nth);"
+
+    "CREATE TABLE present("
+    "  folder INTEGER NOT NULL REFERENCES folder(id), low INTEGER NOT NULL, high INTEGER NOT NULL,"
+    "  PRIMARY KEY(folder, low)) WITHOUT ROWID;"
+    "CREATE TABLE snapshot("
+    "  folder INTEGER NOT NULL REFERENCES folder(id), uid INTEGER NOT NULL, flags TEXT NOT NULL,"
+    "  message_id TEXT, PRIMARY KEY(folder, uid)) WITHOUT ROWID;";
+
 static const char *const migrations[STATE_SCHEMA_VERSION + 1] = {
     [1] = version_1,
+    [2] = version_2,
 };
 
 static int user_version(struct backend *db) {

@@ -62,6 +62,7 @@ bool state_request_writes(enum request_type type) {
     case REQUEST_LOAD:
     case REQUEST_COUNTS:
     case REQUEST_FIND_HANDLED:
+    case REQUEST_PRESENT_LOAD:
     case REQUEST_OUTBOX_DUE:
     case REQUEST_OUTBOX_LIST:
     case REQUEST_OUTBOX_COUNTS:
@@ -74,7 +75,8 @@ bool state_request_writes(enum request_type type) {
 }
 
 static bool brings_new_work(enum request_type type) {
-    return type == REQUEST_ARRIVE || type == REQUEST_PLAN || type == REQUEST_KV_SET || type == REQUEST_KV_INCR;
+    return type == REQUEST_ARRIVE || type == REQUEST_OBSERVE || type == REQUEST_PLAN || type == REQUEST_KV_SET ||
+           type == REQUEST_KV_INCR;
 }
 
 /* --- the state's thread ------------------------------------------------------------------------------------------- */

@@ -13,6 +13,11 @@ rule "invoices" {
 }
 rule "error" { when = subject:is "error", run = function(msg) error("by my own will") end }
 rule "spin" { when = subject:is "spin", run = function(msg) local s = ("a"):rep(400):find(".-.-.-.-.-.-b") end }
+rule "starred" { on = "flags", when = flag_added "\\Flagged", actions = { flag "Starred" } }
+rule "gone" {
+  on = "gone", when = has_flag "Ticket",
+  run = function(msg) if msg.message_id and msg.subject == "" then msg:post "desk" end end,
+}
 END
 
 mail() { # FILE SUBJECT
@@ -35,6 +40,12 @@ run explain -c "$dir/c.lua" --account home "$dir/2.eml"
 has "--account chooses rules" "$dir/out" "1. flag Home"
 run explain -c "$dir/c.lua" --flags '\Seen,Other' "$dir/2.eml"
 has "--flags are seen by rules" "$dir/out" "1. flag WasSeen"
+run explain -c "$dir/c.lua" --added '\Flagged' "$dir/2.eml"
+has "--added is a change of flags" "$dir/out" "1. flag Starred"
+run explain -c "$dir/c.lua" --event gone --flags Ticket "$dir/2.eml"
+has "--event gone leaves flags and the Message-ID" "$dir/out" "1. post desk"
+run explain -c "$dir/c.lua" --event moved "$dir/2.eml"
+is "an unknown event is a usage error" "$rc" 2
 run explain -c "$dir/c.lua" --account nobody "$dir/2.eml"
 is "an unknown account is a usage error" "$rc" 2
 run explain -c "$dir/c.lua" "$dir/2.eml"

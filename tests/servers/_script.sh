@@ -34,6 +34,10 @@ S: * OK [UIDVALIDITY 7] UIDs valid
 S: * OK [UIDNEXT 10] next
 S: <t> OK [READ-WRITE] selected
 end
+on <t> UID SEARCH RETURN (ALL) UID 1:...
+S: * ESEARCH (TAG "<t>") UID
+S: <t> OK nothing is there any more
+end
 on <t> STATUS Done ...
 S: * STATUS Done (UIDNEXT 5 UIDVALIDITY 4)
 S: <t> OK done

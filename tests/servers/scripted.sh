@@ -90,6 +90,112 @@ copy_lost_and_not_done() {
 S: <t> OK [COPYUID 4 10 7] copied' 2
 }
 
+# --- messages that a server slips in, or gives a new UID ---------------------------------------------------------------------
+
+flag_rule() {
+    config "$1" <<'EOT'
+rule "all" { when = from:contains "@", actions = { flag "\\Flagged" } }
+EOT
+}
+
+# fetched UID NAME: the server's answer to the FETCH before it.
+fetched() {
+    cat <<EOT
+S-: * 1 FETCH (UID $1 FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] 
+L: From: a@b.example\\r\\nSubject: $2\\r\\nMessage-ID: <$2@test>\\r\\n\\r\\n
+S: )
+S: <t> OK done
+EOT
+}
+
+below_the_cursor() {
+    play 'UIDPLUS' <<EOT || return 1
+$arrival
+C: <t> UID STORE 10 +FLAGS.SILENT (\\Flagged)
+S: <t> OK stored
+C: <i> IDLE
+S: + idling
+S: * 2 EXISTS
+C: <t> UID FETCH 11:* ...
+S: <t> OK done
+C: <t> UID SEARCH RETURN (ALL) UID 1:10
+S: * ESEARCH (TAG "<t>") UID ALL 5,10
+S: <t> OK found
+C: <t> UID FETCH 5 ...
+$(fetched 5 low)
+C: <t> UID STORE 5 +FLAGS.SILENT (\\Flagged)
+S: <t> OK stored
+C: <t> LOGOUT
+S: <t> OK bye
+reconnect
+S: * OK ready again
+C: <t> SELECT INBOX
+S: * FLAGS (\\\\Flagged)
+S: * OK [PERMANENTFLAGS (\\\\Flagged)] no keywords
+S: * 3 EXISTS
+S: * OK [UIDVALIDITY 7] UIDs valid
+S: * OK [UIDNEXT 11] next
+S: <t> OK [READ-WRITE] selected
+C: <t> UID SEARCH RETURN (ALL) UID 1:10
+S: * ESEARCH (TAG "<t>") UID ALL 5,7,10
+S: <t> OK found
+C: <t> UID FETCH 7 ...
+$(fetched 7 mid)
+C: <t> UID STORE 7 +FLAGS.SILENT (\\Flagged)
+S: <t> OK stored
+EOT
+    flag_rule '' && start_daemon && queue_is_empty_behind 'UID STORE 5' && stop_daemon || return 1
+    start_daemon && queue_is_empty_behind 'UID STORE 7' && followed || return 1
+    expect "one STORE each" test "$(log_count '> [^ ]* UID STORE')" -eq 3
+}
+
+# What is there at first sight is old, with holes and all.
+old_mail_with_holes() {
+    printf 'on <t> NOOP\nS: <t> OK\nend\non <t> UID FETCH 10:* ...\nS: <t> OK\nend\non <t> STATUS INBOX ...
+S: * STATUS INBOX (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 7)\nS: <t> OK\nend\n' | dialogue 'UIDPLUS' | sed 's/^S: \* 0 EXISTS/S: * 3 EXISTS/; s/UID SEARCH RETURN (ALL) UID 1:.../UID SEARCH RETURN (ALL) UID 1:9/
+        s/^S: \* ESEARCH (TAG "<t>") UID$/& ALL 2,5:6/' >"$box/dialogue"
+    "$TOOLS/imap_script" "$box/dialogue" >"$box/script_port" 2>"$box/script.err" &
+    script=$!
+    remember "$script"
+    wait_for 10 test -s "$box/script_port" && port=$(cat "$box/script_port") || return 1
+    flag_rule 'reconcile = "1s",' && start_daemon && wait_for 20 test_count 2 '> [^ ]* NOOP' && followed || return 1
+    expect "listed at first sight" logged 'UID SEARCH' && expect "no STORE" test "$(log_count 'UID STORE')" -eq 0
+}
+test_count() { [ "$(log_count "$2")" -ge "$1" ]; }
+
+# whole UID: a webhook's look at it.
+whole() {
+    cat <<EOT
+C: <t> UID FETCH $1 (UID BODY.PEEK[]<0.500>)
+S-: * 1 FETCH (UID $1 BODY[]<0> 
+L: From: a@b.example\\r\\nSubject: one\\r\\nMessage-ID: <one@test>\\r\\n\\r\\ntext
+S: )
+S: <t> OK done
+EOT
+}
+
+# The same mail under a new UID, as Exchange does when another program has edited it.
+new_uid() { # HOW the server tells that the old one went
+    start_sink && play 'UIDPLUS' <<EOT || return 1
+$arrival
+$(whole 10)
+C: <i> IDLE
+S: + idling
+S: $1
+S: * 1 EXISTS
+C: <t> UID FETCH 11:* ...
+$(fetched 11 one)
+$(whole 11)
+EOT
+    config '' <<'EOT'
+rule "all" { when = from:contains "@", actions = { post "hook" } }
+EOT
+    start_daemon && wait_for 20 logged 'handled before under another UID' && followed || return 1
+    expect "one webhook" posts 1
+}
+new_uid_after_expunge() { new_uid '* 1 EXPUNGE'; }
+new_uid_after_vanished() { new_uid '* VANISHED 10'; }
+
 copyuid() { # WHAT the server says before and with its OK
     play 'MOVE UIDPLUS' <<EOT || return 1
 $arrival
@@ -254,6 +360,10 @@ log_has() { [ "$(log_count "$2")" -ge "$1" ]; }
 test_case fault_45_move_offered_but_answered_cannot move_cannot
 test_case fault_45_move_offered_but_answered_bad move_bad
 test_case fault_41_no_move_and_copy_refused_leaves_the_source_alone copy_no
+test_case fault_38_a_message_below_the_cursor_is_found below_the_cursor
+test_case fault_38_what_was_there_at_first_sight_is_old old_mail_with_holes
+test_case fault_39_the_same_mail_under_a_new_uid new_uid_after_expunge
+test_case fault_39_the_same_mail_under_a_new_uid_told_by_its_old_one new_uid_after_vanished
 test_case fault_43_move_lost_on_its_way_but_done move_lost_but_done
 test_case fault_43_move_lost_on_its_way_and_not_done move_lost_and_not_done
 test_case fault_44_copy_lost_on_its_way_but_done copy_lost_but_done

@@ -231,9 +231,21 @@ static void mistakes_of_rules(void **state) {
     assert_mistake(state, "rule 'r' {\n when = subject, actions = { stop } }", "2: rule: when must be a condition");
     assert_mistake(state, "rule 'r' {\n limit = 0, actions = { stop } }", "2: rule: limit must be a whole number");
     assert_mistake(state, "rule 'r' {\n on = every '1d', actions = { stop } }",
-                   "2: rule: on = \"new\" is all there is yet");
-    assert_mistake(state, "rule 'r' {\n on = 'flags', actions = { stop } }",
-                   "2: rule: on = \"new\" is all there is yet");
+                   "2: rule: on = every is not there yet");
+    assert_mistake(state, "rule 'r' {\n when = flag_added 'x', actions = { stop } }",
+                   "2: flag_added tells what changed: it needs on = \"flags\"");
+    assert_mistake(state, "rule 'r' { on = 'gone',\n when = ~flag_removed 'x', actions = { stop } }",
+                   "2: flag_removed tells what changed: it needs on = \"flags\"");
+    assert_mistake(state, "rule 'r' { on = 'flags',\n when = flag_added '', actions = { stop } }",
+                   "2: flag_added needs a flag");
+    assert_mistake(state, "rule 'r' { on = 'gone',\n when = has_flag 'x' & ~subject:contains 'a', actions = { stop } }",
+                   "2: subject needs the message, which is gone");
+    assert_mistake(state, "rule 'r' { on = 'gone',\n when = size:over '1MB', actions = { stop } }",
+                   "2: size needs the message, which is gone");
+    assert_mistake(state, "rule 'r' { on = 'gone', actions = {\n stop,\n flag 'x' } }",
+                   "3: flag needs the message, which is gone");
+    assert_mistake(state, "rule 'r' { on = 'gone',\n actions = move 'Trash' }",
+                   "2: move needs the message, which is gone");
     assert_mistake(state, "rule 'r' {\n on = 'never', actions = { stop } }", "2: rule: on is \"never\"");
     assert_mistake(state, "rule 'a' { actions = { delete } }\nrule 'b' { actions = { stop } }",
                    "2: rule \"b\" is never reached: rule \"a\" ends evaluation");

@@ -475,6 +475,28 @@ static void posts_come_before_the_move_with_ids_that_stay(void **state) {
     }
 }
 
+static char *identity_of(struct bench *b, const char *message, const char *object_id) {
+    wire_message *eval = bench_raw(b, message);
+
+    eval->u.eval.object_id = wire_str(eval, object_id);
+    wire_message *reply = bench_run(b, eval);
+    char *identity = g_strdup(reply->u.plan.identity);
+    wire_message_free(reply);
+    return identity;
+}
+
+static void fault_39_a_mail_is_known_by_what_the_server_knows_it_by(void **state) {
+    struct bench *b = *state;
+
+    bench_load(b, "rule 'a' { actions = { stop } }");
+    g_autofree char *one = identity_of(b, mail, "M1"), *edited = identity_of(b, "Subject: other\n\nx\n", "M1");
+    g_autofree char *two = identity_of(b, mail, "M2"), *without = identity_of(b, mail, NULL);
+    assert_string_equal(one, edited);
+    assert_string_not_equal(one, two);
+    assert_string_not_equal(one, without);
+    assert_int_equal(strlen(one), MAIL_IDENTITY_SIZE - 1);
+}
+
 static void what_is_no_message_still_meets_the_rules(void **state) {
     struct bench *b = *state;
 
@@ -653,6 +675,7 @@ int main(void) {
         TEST(a_function_waits_for_what_it_reads_and_goes_on),
         TEST(captures_are_of_the_rule_at_work_only),
         TEST(posts_come_before_the_move_with_ids_that_stay),
+        TEST(fault_39_a_mail_is_known_by_what_the_server_knows_it_by),
         TEST(what_is_no_message_still_meets_the_rules),
         TEST(templates_take_from_the_message),
         TEST(fault_49_what_a_stranger_wrote_cannot_leave_its_level),

@@ -243,8 +243,8 @@ static void fault_55_a_newer_schema_is_refused_with_both_versions(void **state_i
     struct fixture *f = closed();
 
     set_pragma(f, 60, 1000); /* user_version */
-    refused(f, "schema 1000, this one knows 1");
-    set_pragma(f, 60, 1);
+    refused(f, "schema 1000, this one knows 2");
+    set_pragma(f, 60, 2);
     must_open(f);
     fixture_free(f);
 }

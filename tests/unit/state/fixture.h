@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_STATE_FIXTURE_H
 #define TESTS_UNIT_STATE_FIXTURE_H
 
+#include "state/changes.h"
 #include "state/kv.h"
 #include "state/outbox.h"
 #include "tests/unit/unit.h"
