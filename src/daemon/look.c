@@ -226,7 +226,8 @@ static void chunk_arrive(struct chunk *c) {
     advance(c->look);
 }
 
-/* Of what was not delivered, what is there is to be asked for again: a row each. */
+/* Of what was not delivered, what is there is to be asked for again: a row each. n:* names the last message also when it is
+ * below n. */
 static void verified(void *user, const session_result *result) {
     struct chunk *c = user;
 
@@ -234,7 +235,7 @@ static void verified(void *user, const session_result *result) {
         chunk_failed(c, result->err);
         return;
     }
-    for (uint32_t uid = imap_set_next(result->found, 0); uid; uid = imap_set_next(result->found, uid)) {
+    for (uint32_t uid = imap_set_next(result->found, c->from - 1); uid; uid = imap_set_next(result->found, uid)) {
         g_array_append_val(c->uids, uid);
         c->last = MAX(c->last, uid);
         if (c->look->folder) {
