@@ -195,7 +195,9 @@ static void send_fetch(struct need *n) {
     imap_fetch_want want = {.sections = sections, .section_count = 1};
     imap_set uid = IMAP_SET_INIT;
 
-    memcpy(fields, asked->names.v, asked->names.n * sizeof *fields);
+    for (size_t i = 0; i < asked->names.n; i++) {
+        fields[i] = asked->names.v[i];
+    }
     switch (asked->kind) {
     case WIRE_NEED_FIELDS:
         sections[0] = (imap_section_want){.kind = IMAP_SECTION_FIELDS, .fields = fields};
