@@ -14,7 +14,7 @@
 #define STEP_TRIES 6
 /* Deliveries of one mail within this time are copies, not the same message again. */
 #define TWINS_MS 30000
-#define RECENT_MAX 4096
+#define RECENT_MIN 64 /* from so many on, and at twice as many each time, those past it are looked for */
 /* Octets that the names of header fields must leave for UIDs in a command. */
 #define FIELDS_ROOM 200
 
@@ -336,6 +336,21 @@ static void planned(void *user, const error *err, const struct state_planned *p)
     message_free(m);
 }
 
+static gboolean is_past(gpointer key, gpointer value, gpointer now) {
+    const uint64_t *when = value;
+
+    (void)key;
+    return *(const uint64_t *)now - *when >= TWINS_MS;
+}
+
+static void forget_past(GHashTable *recent, uint64_t now) {
+    guint n = g_hash_table_size(recent);
+
+    if (n >= RECENT_MIN && !(n & (n - 1))) {
+        g_hash_table_foreach_remove(recent, is_past, &now);
+    }
+}
+
 /*
  * The same mail under another UID was handled before: a server that gave it a new UID, or a person who dragged it back.
  * Two copies that were delivered at the same time (to an alias too) are not that: each is handled.
@@ -347,9 +362,7 @@ static bool may_be_handled(struct message *m, const char *identity) {
     if (!identity) {
         return false;
     }
-    if (g_hash_table_size(recent) > RECENT_MAX) {
-        g_hash_table_remove_all(recent);
-    }
+    forget_past(recent, now);
     when = g_hash_table_lookup(recent, identity);
     bool twin = when && now - *when < TWINS_MS;
     g_hash_table_insert(recent, g_strdup(identity), g_memdup2(&now, sizeof now));
