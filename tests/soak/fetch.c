@@ -91,17 +91,18 @@ static bool add_item(peer *p, const entry *e, const char *item) {
     return true;
 }
 
-void imap_fetch_entry(peer *p, const entry *e, const char *items) {
-    g_auto(GStrv) list = g_strsplit(items, " ", -1);
+void imap_fetch_entry(peer *p, const entry *e, const char *const *items, unsigned n) {
     unsigned number = imap_number_of(p, e->uid);
 
     if (!number) {
         return;
     }
     peer_say(p, "* %u FETCH (", number);
-    for (char **item = list; *item; item++) {
-        peer_say(p, item == list ? "" : " ");
-        add_item(p, e, *item);
+    for (unsigned i = 0; i < n; i++) {
+        peer_say(p, i ? " " : "");
+        if (!add_item(p, e, items[i])) {
+            soak_fail(p->soak, "something is to be pushed that this server does not have: %s", items[i]);
+        }
     }
     peer_say(p, ")\r\n");
 }

@@ -106,6 +106,7 @@ static void words_free(words *w) {
 
 /* --- flags and sets ------------------------------------------------------------------------------------------------------ */
 
+static const char *const flag_items[] = {"UID", "FLAGS", "MODSEQ"};
 static const char *const flag_names[] = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "Soaked"};
 
 uint32_t imap_flag(const char *name) {
@@ -211,11 +212,15 @@ void imap_sync(peer *p) {
     if (p->view->len > before) {
         peer_say(p, "* %u EXISTS\r\n", p->view->len);
     }
+    for (guint i = before; p->pushed && i < p->view->len; i++) {
+        const entry *e = folder_entry(f, g_array_index(p->view, uint32_t, i));
+        imap_fetch_entry(p, e, (const char *const *)p->pushed->pdata, p->pushed->len);
+    }
     p->seen = f->modseq;
 }
 
 void imap_push(peer *p) {
-    if (p->idle_tag && !p->silent && !p->closing) {
+    if ((p->idle_tag || p->pushed) && !p->silent && !p->closing) {
         imap_sync(p);
         peer_send(p);
     }
@@ -229,6 +234,8 @@ void imap_news(folder *f) {
     while (g_hash_table_iter_next(&iter, NULL, &p)) {
         if (((peer *)p)->selected == f) {
             imap_push(p);
+        } else if (((peer *)p)->account == f->account) {
+            notify_tell(p, f);
         }
     }
 }
@@ -408,39 +415,81 @@ static void do_nothing(peer *p, const char *tag, const words *w) {
 
 /* --- folders --------------------------------------------------------------------------------------------------------------------- */
 
-static void do_list(peer *p, const char *tag, const words *w) {
-    guint last = w->at->len - 1;
+/* In a pattern "*" is anything, "%" anything within a level. */
+static bool fits(const char *pattern, const char *name) {
+    g_autofree char *glob = g_strdelimit(g_strdup(pattern), "%", '*');
 
-    if (!*word(w, MIN(last, 3))) {
+    return g_pattern_match_simple(glob, name) && (!strchr(pattern, '%') || strchr(pattern, '*') || !strchr(name, '/'));
+}
+
+/* One of several patterns (RFC 5258), from behind "(". */
+static bool is_listed(const words *w, guint at, const char *name) {
+    for (; at < w->at->len && strcmp(word(w, at), ")") != 0; at++) {
+        if (fits(word(w, at), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* LIST-STATUS: the items behind RETURN (STATUS (...; 0 if it is not asked for. */
+static guint status_items(const words *w, guint *end_out) {
+    for (guint i = 2; i + 1 < w->at->len; i++) {
+        if (g_ascii_strcasecmp(word(w, i), "STATUS") == 0 && strcmp(word(w, i + 1), "(") == 0) {
+            for (*end_out = i + 2; *end_out < w->at->len && strcmp(word(w, *end_out), ")") != 0; ++*end_out) {
+            }
+            return i + 2;
+        }
+    }
+    return 0;
+}
+
+static void do_list(peer *p, const char *tag, const words *w) {
+    guint at = 2, end = 0, items = status_items(w, &end);
+
+    while (strcmp(word(w, 2), "(") == 0 && at < w->at->len && strcmp(word(w, at++), ")") != 0) {
+    }
+    bool several = strcmp(word(w, at + 1), "(") == 0;
+    const char *pattern = word(w, at + 1);
+    if (!*pattern) {
         peer_say(p, "* LIST (\\Noselect) \"/\" \"\"\r\n");
     }
-    for (guint i = 0; i < p->account->folders->len && *word(w, MIN(last, 3)); i++) {
+    for (guint i = 0; i < p->account->folders->len && *pattern; i++) {
         const folder *f = p->account->folders->pdata[i];
+        if (several ? !is_listed(w, at + 2, f->name) : !fits(pattern, f->name)) {
+            continue;
+        }
         peer_say(p, "* LIST (\\HasNoChildren%s%s) \"/\" \"%s\"\r\n", f->role ? " " : "", f->role ? f->role : "", f->name);
+        if (items) {
+            imap_status(p, f, (const char *const *)w->at->pdata + items, end - items);
+        }
     }
     peer_say(p, "%s OK done\r\n", tag);
 }
 
-static void do_status(peer *p, const char *tag, const words *w) {
-    const folder *f = folder_find(p->account, word(w, 2));
-    const char *gap = "";
-
-    if (!f) {
-        peer_say(p, "%s NO [NONEXISTENT] no such folder\r\n", tag);
-        return;
-    }
+void imap_status(peer *p, const folder *f, const char *const *items, unsigned n) {
     peer_say(p, "* STATUS \"%s\" (", f->name);
-    for (guint i = 4; i + 1 < w->at->len; i++) {
-        const char *item = word(w, i);
+    for (unsigned i = 0; i < n; i++) {
+        const char *item = items[i];
         unsigned long long value = g_ascii_strcasecmp(item, "MESSAGES") == 0        ? f->entries->len
                                    : g_ascii_strcasecmp(item, "UIDNEXT") == 0       ? f->uidnext
                                    : g_ascii_strcasecmp(item, "UIDVALIDITY") == 0   ? f->uidvalidity
                                    : g_ascii_strcasecmp(item, "HIGHESTMODSEQ") == 0 ? f->modseq
                                                                                     : 0;
-        peer_say(p, "%s%s %llu", gap, item, value);
-        gap = " ";
+        peer_say(p, "%s%s %llu", i ? " " : "", item, value);
     }
-    peer_say(p, ")\r\n%s OK done\r\n", tag);
+    peer_say(p, ")\r\n");
+}
+
+static void do_status(peer *p, const char *tag, const words *w) {
+    const folder *f = folder_find(p->account, word(w, 2));
+
+    if (!f) {
+        peer_say(p, "%s NO [NONEXISTENT] no such folder\r\n", tag);
+        return;
+    }
+    imap_status(p, f, (const char *const *)w->at->pdata + 4, w->at->len > 5 ? w->at->len - 5 : 0);
+    peer_say(p, "%s OK done\r\n", tag);
 }
 
 static void do_create(peer *p, const char *tag, const words *w) {
@@ -448,7 +497,7 @@ static void do_create(peer *p, const char *tag, const words *w) {
         peer_say(p, "%s NO [ALREADYEXISTS] it is there\r\n", tag);
         return;
     }
-    folder_make(p->account, word(w, 2), NULL);
+    notify_named(folder_make(p->account, word(w, 2), NULL));
     peer_say(p, "%s OK done\r\n", tag);
 }
 
@@ -472,7 +521,7 @@ static void catch_up(peer *p, const words *w) {
     for (guint i = 0; i < f->entries->len; i++) {
         const entry *e = &g_array_index(f->entries, entry, i);
         if (e->modseq > since) {
-            imap_fetch_entry(p, e, "UID FLAGS MODSEQ");
+            imap_fetch_entry(p, e, flag_items, G_N_ELEMENTS(flag_items));
         }
     }
 }
@@ -576,7 +625,7 @@ static void store_one(peer *p, entry *e, const char *how, uint32_t flags) {
     folder_set_flags(p->selected, e, now);
     g_ptr_array_add(p->touched, e->letter);
     if (!g_str_has_suffix(how, ".SILENT") || p->condstore) {
-        imap_fetch_entry(p, e, p->condstore ? "UID FLAGS MODSEQ" : "UID FLAGS");
+        imap_fetch_entry(p, e, flag_items, G_N_ELEMENTS(flag_items) - !p->condstore);
     }
 }
 
@@ -717,7 +766,7 @@ static const struct command {
     {"ENABLE", A_LOGIN, do_enable},         {"NAMESPACE", A_LOGIN, do_namespace},
     {"LIST", A_LOGIN, do_list},             {"STATUS", A_LOGIN, do_status},
     {"CREATE", A_LOGIN, do_create},         {"SUBSCRIBE", A_LOGIN, do_nothing},
-         {"SELECT", A_LOGIN, do_select},
+         {"NOTIFY", A_LOGIN, imap_notify},       {"SELECT", A_LOGIN, do_select},
     {"EXAMINE", A_LOGIN, do_select},        {"IDLE", A_LOGIN, do_idle},
     {"UNSELECT", A_FOLDER, do_unselect},    {"EXPUNGE", A_FOLDER, do_expunge},
     {"UID FETCH", A_FOLDER, do_fetch},      {"UID SEARCH", A_FOLDER, do_search},

@@ -336,7 +336,9 @@ void keeper_sample(soak *s, struct sample *sample_out) {
         if (pid && kill(pid, 0) != 0) {
             atomic_store(&slot->pid, 0);
         } else if (pid) {
-            *(pid == s->pid ? &sample_out->heap : &sample_out->evaluators) += atomic_load(&slot->heap);
+            uint64_t heap = atomic_load(&slot->heap), cache = MIN(heap, atomic_load(&slot->cache));
+            *(pid == s->pid ? &sample_out->heap : &sample_out->evaluators) += heap - cache;
+            sample_out->cache += cache;
         }
     }
     g_snprintf(path, sizeof path, "/proc/%d/statm", (int)s->pid);

@@ -22,6 +22,7 @@
 struct page_slot {
     atomic_int pid;       /* 0: free */
     atomic_ullong heap;   /* octets that are allocated, as it said last */
+    atomic_ullong cache;  /* those of SQLite among them */
 };
 
 struct page {

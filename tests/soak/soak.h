@@ -179,6 +179,10 @@ struct peer {
     char *idle_tag;    /* while it idles */
     char *auth_tag;    /* while it authenticates */
     GPtrArray *touched; /* letter: of commands whose answers are on their way */
+    /* NOTIFY (RFC 5465) */
+    GPtrArray *pushed;    /* char *: what comes with a new message of the selected folder; NULL: not asked for */
+    GPtrArray *told_of;   /* char *: folders whose STATUS is told; NULL: none */
+    bool told_of_all, told_names; /* every folder; those that are made */
 };
 
 void wire_init(soak *s);
@@ -190,7 +194,7 @@ void peer_send(peer *p); /* the answer goes out, after the provider's latency */
 void peer_end(peer *p, enum fate fate);
 void peer_end_all(soak *s, const server *v, const account *a, enum fate fate); /* NULL: of any */
 
-/* --- imap.c, fetch.c, search.c: what is asked ---------------------------------------------------------------------------------- */
+/* --- imap.c, fetch.c, search.c, notify.c: what is asked ---------------------------------------------------------------------------------- */
 
 typedef struct words {
     GPtrArray *at; /* char *; "(" and ")" stand for themselves */
@@ -199,11 +203,17 @@ typedef struct words {
 void imap_greet(peer *p);
 void imap_take(peer *p); /* commands that are complete in p->in */
 void imap_push(peer *p); /* what is new in its folder, if it idles */
-void imap_news(folder *f); /* push to all who have it selected */
+void imap_news(folder *f); /* push to all who have it selected, or want to be told of it */
+bool imap_in_list(const GPtrArray *names, const char *name);
+void imap_status(peer *p, const folder *f, const char *const *items, unsigned n);
 void imap_sync(peer *p); /* EXPUNGE or VANISHED, and EXISTS, into the answer */
 bool imap_read_set(const peer *p, const char *text, GArray *uids_out); /* uint32_t: those that are there */
 void imap_fetch(peer *p, const char *tag, const words *w);
-void imap_fetch_entry(peer *p, const entry *e, const char *items);
+void imap_fetch_entry(peer *p, const entry *e, const char *const *items, unsigned n);
+void imap_notify(peer *p, const char *tag, const words *w);
+void notify_tell(peer *p, const folder *f); /* of a folder that is not selected, if that was asked for */
+void notify_named(const folder *f);         /* of one that was made */
+void notify_forget(peer *p);
 void imap_search(peer *p, const char *tag, const words *w);
 uint32_t imap_flag(const char *name); /* 0: not one that is kept */
 void imap_flags_text(uint32_t flags, GString *out);
@@ -242,7 +252,7 @@ void keeper_stop(soak *s, bool stopped); /* SIGSTOP, SIGCONT: a machine that is 
 
 struct sample {
     int64_t at;
-    uint64_t resident, heap, evaluators, journal;
+    uint64_t resident, heap, cache, evaluators, journal; /* octets; heap: of the keeper, without SQLite's cache */
     unsigned descriptors, peers;
 };
 void keeper_sample(soak *s, struct sample *sample_out);

@@ -7,8 +7,12 @@
 static const provider providers[] = {
     {.name = "modern",
      .capabilities = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT SPECIAL-USE "
-                     "LIST-EXTENDED CONDSTORE QRESYNC",
+                     "LIST-EXTENDED LIST-STATUS CONDSTORE QRESYNC",
      .idle = true, .move = true, .uidplus = true, .esearch = true, .condstore = true, .qresync = true, .roles = true, .latency = 15},
+    {.name = "pushing",
+     .capabilities = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT SPECIAL-USE "
+                     "LIST-EXTENDED LIST-STATUS CONDSTORE NOTIFY",
+     .idle = true, .move = true, .uidplus = true, .esearch = true, .condstore = true, .notify = true, .roles = true, .latency = 25},
     {.name = "token",
      .capabilities = "IMAP4rev1 SASL-IR AUTH=XOAUTH2 LITERAL- ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT SPECIAL-USE "
                      "CONDSTORE X-GM-EXT-1",

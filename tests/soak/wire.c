@@ -107,6 +107,7 @@ static void peer_free(peer *p) {
     g_string_free(p->saying, TRUE);
     g_array_free(p->view, TRUE);
     g_ptr_array_free(p->touched, TRUE);
+    notify_forget(p);
     g_free(p->idle_tag);
     g_free(p->auth_tag);
     g_free(p);

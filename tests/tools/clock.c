@@ -40,6 +40,8 @@ static struct {
 
 /* There with ASan only. */
 extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+/* Its cache is filled and stays: it is told apart. */
+extern long long sqlite3_memory_used(void) __attribute__((weak));
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
@@ -98,6 +100,7 @@ static void tell_heap(int64_t now) {
         return;
     }
     here.heap_at = now;
+    atomic_store(&slot->cache, sqlite3_memory_used ? (unsigned long long)sqlite3_memory_used() : 0);
     if (__sanitizer_get_current_allocated_bytes) {
         atomic_store(&slot->heap, __sanitizer_get_current_allocated_bytes());
     } else {

@@ -73,10 +73,10 @@ static void take_sample(soak *s, void *user, uint64_t number) {
     if (s->pid && !s->stopped) {
         keeper_sample(s, &sample);
         g_array_append_val(s->samples, sample);
-        soak_log(s, "resident %" G_GUINT64_FORMAT " KB, heap %" G_GUINT64_FORMAT " KB, evaluators %" G_GUINT64_FORMAT
-                    " KB, journal %" G_GUINT64_FORMAT " KB, %u descriptors, %u connections, %u letters",
-                 sample.resident >> 10, sample.heap >> 10, sample.evaluators >> 10, sample.journal >> 10, sample.descriptors,
-                 sample.peers, s->count.letters);
+        soak_log(s, "resident %u KB, heap %u KB, SQLite %u KB, evaluators %u KB, journal %u KB, %u descriptors, %u connections, %u letters",
+                 (unsigned)(sample.resident >> 10), (unsigned)(sample.heap >> 10), (unsigned)(sample.cache >> 10),
+                 (unsigned)(sample.evaluators >> 10), (unsigned)(sample.journal >> 10), sample.descriptors, sample.peers,
+                 s->count.letters);
         fflush(s->log);
     }
     agenda_add(s, s->now + SAMPLE_EVERY, take_sample, NULL, 0);
@@ -128,6 +128,9 @@ static bool run_until(soak *s, int64_t end) {
         }
         clock_gettime(CLOCK_MONOTONIC, &last);
         jump(s);
+        if (s->count.jumps % 256 == 0 && !is_alive(s)) {
+            return false;
+        }
     }
     return true;
 }
@@ -135,14 +138,13 @@ static bool run_until(soak *s, int64_t end) {
 /* --- the end -------------------------------------------------------------------------------------------------------------- */
 
 static void print_samples(const soak *s) {
-    printf("  hour  resident KB  heap KB  evaluators KB  journal KB  descriptors  connections\n");
+    printf("  hour  resident KB  heap KB  SQLite KB  evaluators KB  journal KB  descriptors  connections\n");
     for (guint i = 0; i < s->samples->len; i++) {
         const struct sample *m = &g_array_index(s->samples, struct sample, i);
         if (i < 4 || i + 4 >= s->samples->len || i % 4 == 0) {
-            printf("  %4d  %11" G_GUINT64_FORMAT "  %7" G_GUINT64_FORMAT "  %13" G_GUINT64_FORMAT "  %10" G_GUINT64_FORMAT
-                   "  %11u  %11u\n",
-                   (int)(m->at / HOUR), m->resident >> 10, m->heap >> 10, m->evaluators >> 10, m->journal >> 10,
-                   m->descriptors, m->peers);
+            printf("  %4d  %11u  %7u  %9u  %13u  %10u  %11u  %11u\n", (int)(m->at / HOUR), (unsigned)(m->resident >> 10),
+                   (unsigned)(m->heap >> 10), (unsigned)(m->cache >> 10), (unsigned)(m->evaluators >> 10),
+                   (unsigned)(m->journal >> 10), m->descriptors, m->peers);
         }
     }
 }
