@@ -322,6 +322,8 @@ const char *message_stage_name(enum message_stage stage);
 void message_finished(void *folder, action_item *item, const action_outcome *outcome);
 /* The message is not there any more: its row is done. Frees m. */
 void message_gone(struct message *m);
+/* The server cannot deliver it now: again after the delay, and this hand-over to the evaluators does not count. Frees m. */
+void message_put_off(struct message *m, uint64_t delay_ms);
 
 /* step.c: "move Tickets", appended behind a comma where text is not empty. */
 void step_describe(GString *text, const wire_step *step);

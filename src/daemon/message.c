@@ -441,6 +441,12 @@ void message_gone(struct message *m) {
     message_free(m);
 }
 
+void message_put_off(struct message *m, uint64_t delay_ms) {
+    state_unattempt(keeper_of(m)->state, &m->row, 1, NULL, NULL);
+    folder_resume_in(m->folder, delay_ms);
+    message_free(m);
+}
+
 /* --- steps ---------------------------------------------------------------------------------------------------------------------- */
 
 static void act(struct message *m, uint32_t seq) {

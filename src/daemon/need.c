@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define PUT_OFF_MS 10000
+
 struct need {
     struct message *message; /* NULL = it went away meanwhile */
     struct folder *folder;
@@ -167,6 +169,17 @@ static void verified(void *user, const session_result *result) {
     }
 }
 
+/* "Not now" says nothing about the message. */
+static void put_off(struct need *n, const error *err) {
+    struct message *m = n->message;
+    log_ctx log = m->folder->log;
+
+    log.uid = m->uid;
+    log_warn(&log, "%s; again later", err->text);
+    n->sent = false;
+    message_put_off(m, MAX(err->retry_after_ms, PUT_OFF_MS)); /* forgets the need */
+}
+
 static void fetched(void *user, const session_result *result) {
     struct need *n = user;
     imap_set uid = IMAP_SET_INIT;
@@ -178,6 +191,8 @@ static void fetched(void *user, const session_result *result) {
         watcher_nudge(n->folder->watcher);
     } else if (n->answer->u.answer.data.data) {
         finish(n);
+    } else if (result->err && result->err->code == ERROR_BUSY) {
+        put_off(n, result->err);
     } else if (folder_session(n->folder)) {
         imap_set_add(&uid, n->message->uid);
         session_search(folder_session(n->folder), &(imap_search_want){.uids = &uid},

@@ -10,6 +10,7 @@
 #define PAGE 100
 /* Hand-overs without an answer, as crashes of the whole machine leave them behind: no proof against the message. */
 #define HANDOVERS_MAX 10
+#define PUT_OFF_MS 10000
 
 struct refetch {
     struct folder *folder;
@@ -68,6 +69,14 @@ static void verified(void *user, const session_result *result) {
     refetch_free(r);
 }
 
+/* "Not now" says nothing about these messages. */
+static void put_off(struct refetch *r, uint64_t delay_ms) {
+    for (uint32_t uid = imap_set_next(&r->uids, 0); uid; uid = imap_set_next(&r->uids, uid)) {
+        message_put_off(by_uid(r->folder, uid), delay_ms);
+    }
+    refetch_free(r);
+}
+
 static void fetched(void *user, const session_result *result) {
     struct refetch *r = user;
     struct folder *f = r->folder;
@@ -83,6 +92,8 @@ static void fetched(void *user, const session_result *result) {
     r->uids = left;
     if (imap_set_is_empty(&r->uids)) {
         refetch_free(r);
+    } else if (result->err && result->err->code == ERROR_BUSY) {
+        put_off(r, MAX(result->err->retry_after_ms, PUT_OFF_MS));
     } else if (!folder_session(f) || (result->err && !result->answered)) {
         verified(r, &(session_result){.err = result->err});
     } else {
