@@ -64,7 +64,7 @@ objs = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))
 lib  = $(BUILD)/lib/$(1).a
 libs_for = $(call lib,$(1)) $(foreach u,$(uses_$(1)),$(call lib,$u))
 
-.PHONY: all lib deps demo test check-tests lint layers asan ubsan fuzz fuzz-libs fuzz-smoke tools bench bench-parts cover install uninstall \
+.PHONY: all lib deps demo test check-tests soak lint layers asan ubsan fuzz fuzz-libs fuzz-smoke tools bench bench-parts cover install uninstall \
         deb help clean unit tools
 all: $(BUILD)/mailruled
 
@@ -169,6 +169,11 @@ check-tests: layers
 	$(MAKE) -s -j2 all unit BUILD=build/san SAN="$(SANITIZE)" OPT=-O1
 	$(MAKE) -s fuzz-smoke
 	tests/run-scripts.sh $(BUILD) tests/lua tests/cli tests/servers tests/crash
+
+soak: ## a week of the daemon's life in simulated time, with sanitizers: about half an hour
+	$(MAKE) -s -j2 all tools
+	$(MAKE) -s -j2 all BUILD=build/san SAN="$(SANITIZE)" OPT=-O1
+	@SOAK_HOURS=$${SOAK_HOURS:-168} BUILD=$(abspath $(BUILD)) TOOLS=$(abspath $(BUILD))/tools TESTS=$(CURDIR)/tests tests/servers/soak.sh
 
 lint: ## clang-tidy, cppcheck, luacheck, sizes of functions and files, manual pages
 	@tests/lint/lint.sh

@@ -1,7 +1,12 @@
 /* What happens: mail, people who tidy up, cuts, outages, expiries. Each kind of event has its own numbers and its own pace. */
 #include "tests/soak/soak.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#define AWAKE_MS (10 * SECOND)
 
 /* --- a pace: something that happens again and again until it is over -------------------------------------------------------- */
 
@@ -115,28 +120,24 @@ static void answer_one(soak *s, struct pace *pace) {
 
 /* --- the network ------------------------------------------------------------------------------------------------------------ */
 
-/* One of the account's connections, by its number: the same one each time. */
-static peer *pick_peer(soak *s, const account *a, chance *c) {
-    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    GHashTableIter iter;
-    gpointer p;
-    uint64_t turn = chance_below(c, 1000), least = 0;
+static int by_id(gconstpointer a, gconstpointer b) {
+    const peer *const *one = a, *const *other = b;
 
-    g_hash_table_iter_init(&iter, s->peers);
-    while (g_hash_table_iter_next(&iter, NULL, &p)) {
-        if (((peer *)p)->account == a && !((peer *)p)->silent) {
-            g_array_append_val(ids, ((peer *)p)->id);
+    return (*one)->id < (*other)->id ? -1 : (*one)->id > (*other)->id;
+}
+
+/* One of the account's connections; their order does not depend on where they are in memory. */
+static peer *pick_peer(soak *s, const account *a, chance *c) {
+    g_autoptr(GPtrArray) list = peers_of(s, NULL, a);
+    uint64_t turn = chance_below(c, 1000);
+
+    g_ptr_array_sort(list, by_id);
+    for (guint i = list->len; i-- > 0;) {
+        if (((peer *)list->pdata[i])->silent) {
+            g_ptr_array_remove_index(list, i);
         }
     }
-    for (uint64_t i = 0; ids->len && i <= turn % ids->len; i++) {
-        uint64_t next = UINT64_MAX;
-        for (guint j = 0; j < ids->len; j++) {
-            uint64_t id = g_array_index(ids, uint64_t, j);
-            next = id > least && id < next ? id : next;
-        }
-        least = next;
-    }
-    return least ? g_hash_table_lookup(s->peers, &least) : NULL;
+    return list->len ? list->pdata[turn % list->len] : NULL;
 }
 
 static void cut(soak *s, struct pace *pace) {
@@ -240,6 +241,9 @@ static void start_again(soak *s, void *user, uint64_t number) {
 
 static void kill_daemon(soak *s, void *user, uint64_t away) {
     (void)user;
+    if (s->over) {
+        return;
+    }
     if (!s->pid || s->stopped) {
         agenda_add(s, s->now + 10 * MINUTE, kill_daemon, NULL, away);
         return;
@@ -250,14 +254,44 @@ static void kill_daemon(soak *s, void *user, uint64_t away) {
     agenda_add(s, s->now + (int64_t)away, start_again, NULL, 0);
 }
 
+/* The other side has ended the connection, or the network has. */
+static bool is_given_up(const peer *p) {
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+
+    return getsockopt(p->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state != TCP_ESTABLISHED;
+}
+
+/* It was awake for AWAKE_MS: every connection was asked whether it lives, and those that do not were given up. */
+static void check_awake(soak *s, void *user, uint64_t since) {
+    g_autoptr(GPtrArray) list = peers_of(s, NULL, NULL);
+
+    if (!s->pid || s->stopped || s->starts != GPOINTER_TO_UINT(user)) {
+        return;
+    }
+    for (guint i = 0; i < list->len; i++) {
+        const peer *p = list->pdata[i];
+        if (!p->account || p->since > (int64_t)since) {
+            continue;
+        }
+        if (p->silent ? !is_given_up(p) : p->heard_at < (int64_t)since) {
+            soak_fail(s, "connection %" G_GUINT64_FORMAT " of %s was not asked after a suspend", p->id, p->account->name);
+        }
+    }
+}
+
 static void wake(soak *s, void *user, uint64_t number) {
     (void)user, (void)number;
     keeper_stop(s, false);
+    agenda_add(s, s->now + AWAKE_MS, check_awake, GUINT_TO_POINTER(s->starts), (uint64_t)s->now);
 }
 
 /* The machine sleeps: the daemon stands still, the world goes on; a third of the times everybody has forgotten it. */
 static void sleep_now(soak *s, void *user, uint64_t length) {
     (void)user;
+    if (s->over) {
+        return;
+    }
     if (!s->pid || s->stopped) {
         agenda_add(s, s->now + 10 * MINUTE, sleep_now, NULL, length);
         return;

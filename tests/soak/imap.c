@@ -227,14 +227,13 @@ void imap_push(peer *p) {
 }
 
 void imap_news(folder *f) {
-    GHashTableIter iter;
-    gpointer p;
+    g_autoptr(GPtrArray) list = peers_of(f->account->soak, NULL, f->account);
 
-    g_hash_table_iter_init(&iter, f->account->soak->peers);
-    while (g_hash_table_iter_next(&iter, NULL, &p)) {
-        if (((peer *)p)->selected == f) {
+    for (guint i = 0; i < list->len; i++) {
+        peer *p = list->pdata[i];
+        if (p->selected == f) {
             imap_push(p);
-        } else if (((peer *)p)->account == f->account) {
+        } else {
             notify_tell(p, f);
         }
     }

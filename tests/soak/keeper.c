@@ -257,12 +257,31 @@ static enum rest look_at_task(struct task *task) {
     return strchr("SZXTt", state) && runs == before ? AT_REST : AT_WORK;
 }
 
+/* Packets that are on their way: a machine that is busy delivers them when it comes to it. */
+static bool network_rests(const soak *s) {
+    char text[16384];
+    unsigned waiting = 0;
+
+    if (!read_again(s->softnet, text, sizeof text)) {
+        return true;
+    }
+    for (const char *line = text; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+        if (sscanf(line, "%*x %*x %*x %*x %*x %*x %*x %*x %*x %*x %*x %x", &waiting) == 1 && waiting) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool keeper_quiet(soak *s) {
     enum rest rest = s->tasks->len && s->pid ? AT_REST : ANOTHER;
 
     if (!s->pid) {
         g_array_set_size(s->tasks, 0);
-        return true;
+        return network_rests(s);
+    }
+    if (!network_rests(s)) {
+        return false;
     }
     for (guint i = 0; i < s->tasks->len && rest == AT_REST; i++) {
         rest = look_at_task(&g_array_index(s->tasks, struct task, i));
@@ -280,6 +299,7 @@ bool keeper_quiet(soak *s) {
 void keeper_watch(soak *s) {
     s->tasks = g_array_new(FALSE, FALSE, sizeof(struct task));
     g_array_set_clear_func(s->tasks, task_clear);
+    s->softnet = open("/proc/net/softnet_stat", O_RDONLY | O_CLOEXEC);
 }
 
 /* --- how large is it? ------------------------------------------------------------------------------------------------------------------ */
@@ -329,7 +349,7 @@ void keeper_sample(soak *s, struct sample *sample_out) {
     char path[64], text[128];
     unsigned long long total, pages = 0;
 
-    *sample_out = (struct sample){.at = s->now, .peers = g_hash_table_size(s->peers)};
+    *sample_out = (struct sample){.at = s->now, .peers = g_hash_table_size(s->peers), .letters = s->count.letters};
     for (int i = 0; i < PAGE_SLOTS; i++) {
         struct page_slot *slot = &s->page->slots[i];
         pid_t pid = atomic_load(&slot->pid);
@@ -348,4 +368,20 @@ void keeper_sample(soak *s, struct sample *sample_out) {
     g_snprintf(path, sizeof path, "/proc/%d/fd", (int)s->pid);
     sample_out->descriptors = count_files(path);
     sample_out->journal = size_of_files(state);
+}
+
+void keeper_asked(soak *s) {
+    g_autofree char *command = g_strdup_printf("'%s' queue -c '%s/config.lua' 2>&1", s->daemon, s->directory);
+    char line[512];
+    FILE *f = popen(command, "r");
+
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (!strstr(line, "nothing waits and nothing is parked")) {
+            soak_fail(s, "left in the queue: %s", line);
+        }
+    }
+    if (f) {
+        pclose(f);
+    }
 }

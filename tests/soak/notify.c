@@ -91,13 +91,11 @@ void notify_tell(peer *p, const folder *f) {
 }
 
 void notify_named(const folder *f) {
-    GHashTableIter iter;
-    gpointer value;
+    g_autoptr(GPtrArray) list = peers_of(f->account->soak, NULL, f->account);
 
-    g_hash_table_iter_init(&iter, f->account->soak->peers);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        peer *p = value;
-        if (p->account == f->account && p->told_names && !p->silent) {
+    for (guint i = 0; i < list->len; i++) {
+        peer *p = list->pdata[i];
+        if (p->told_names && !p->silent && !p->closing) {
             peer_say(p, "* LIST () \"/\" \"%s\"\r\n", f->name);
             if (p->idle_tag) { /* else it goes out with the answer */
                 peer_send(p);

@@ -170,7 +170,7 @@ struct peer {
     GQueue later;       /* struct speech: said when it is time */
     GString *out;       /* being written */
     int64_t said_at;    /* the last speech is due then */
-    int64_t heard_at;
+    int64_t since, heard_at;
     /* of the session */
     folder *selected;
     bool read_only, condstore, qresync;
@@ -192,7 +192,9 @@ void wire_listen(server *v, bool on);
 void peer_say(peer *p, const char *format, ...) G_GNUC_PRINTF(2, 3); /* into the answer */
 void peer_send(peer *p); /* the answer goes out, after the provider's latency */
 void peer_end(peer *p, enum fate fate);
-void peer_end_all(soak *s, const server *v, const account *a, enum fate fate); /* NULL: of any */
+/* Of a server, of an account, NULL: of any. They stay valid until the next wire_turn(), but some may be closing by then. */
+GPtrArray *peers_of(soak *s, const server *v, const account *a);
+void peer_end_all(soak *s, const server *v, const account *a, enum fate fate);
 
 /* --- imap.c, fetch.c, search.c, notify.c: what is asked ---------------------------------------------------------------------------------- */
 
@@ -253,9 +255,10 @@ void keeper_stop(soak *s, bool stopped); /* SIGSTOP, SIGCONT: a machine that is 
 struct sample {
     int64_t at;
     uint64_t resident, heap, cache, evaluators, journal; /* octets; heap: of the keeper, without SQLite's cache */
-    unsigned descriptors, peers;
+    unsigned descriptors, peers, letters;
 };
 void keeper_sample(soak *s, struct sample *sample_out);
+void keeper_asked(soak *s); /* what `mailruled queue` says: nothing must be left */
 
 /* --- check.c: was every message handled once? ---------------------------------------------------------------------------------------- */
 
@@ -268,6 +271,7 @@ struct soak {
     /* options */
     uint64_t seed;
     int64_t length, calm;     /* of the part in which things happen, and of the rest */
+    int64_t away;             /* then it is stopped for so long, and started again; 0: not */
     unsigned accounts, kills, suspends;
     int64_t mail_every;       /* a letter to each account, on average */
     int64_t cut_every;        /* a connection of each account ends */
@@ -288,11 +292,12 @@ struct soak {
     int epoll;
     SSL_CTX *tls;
     receiver *hooks;
-    bool over;                /* nothing more happens: calm */
+    bool over, done;          /* nothing more happens: calm; done: that, too, is over */
     /* the daemon */
     pid_t pid;                /* 0: does not run */
     unsigned starts;
     GArray *tasks;
+    int softnet;
     bool stopped;
     /* what happened */
     struct {

@@ -74,7 +74,7 @@ static void accept_all(soak *s, server *v) {
         p->saying = g_string_new(NULL);
         p->view = g_array_new(FALSE, FALSE, sizeof(uint32_t));
         p->touched = g_ptr_array_new();
-        p->heard_at = s->now;
+        p->since = p->heard_at = s->now;
         g_queue_init(&p->later);
         SSL_set_fd(p->ssl, fd);
         SSL_set_accept_state(p->ssl);
@@ -157,8 +157,8 @@ void peer_end(peer *p, enum fate fate) {
     hang_up(p);
 }
 
-void peer_end_all(soak *s, const server *v, const account *a, enum fate fate) {
-    g_autoptr(GPtrArray) list = g_ptr_array_new();
+GPtrArray *peers_of(soak *s, const server *v, const account *a) {
+    GPtrArray *list = g_ptr_array_new();
     GHashTableIter iter;
     gpointer p;
 
@@ -168,6 +168,12 @@ void peer_end_all(soak *s, const server *v, const account *a, enum fate fate) {
             g_ptr_array_add(list, p);
         }
     }
+    return list;
+}
+
+void peer_end_all(soak *s, const server *v, const account *a, enum fate fate) {
+    g_autoptr(GPtrArray) list = peers_of(s, v, a);
+
     for (guint i = 0; i < list->len; i++) {
         peer_end(list->pdata[i], fate);
     }
