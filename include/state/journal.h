@@ -20,7 +20,7 @@ struct state_cursor {
     uint32_t uidvalidity; /* RFC 9051 section 2.3.1.1 */
     uint32_t last_uid;    /* every UID up to here has its row or was passed over on purpose */
     uint64_t modseq;      /* HIGHESTMODSEQ, RFC 7162; 0 = none */
-    int64_t updated;      /* filled by state_cursor_load */
+    int64_t updated;      /* wall clock, ms: all that came before has its row or was passed over. Filled by state_cursor_load */
 };
 /* cursor is NULL for a folder never seen. */
 typedef void (*state_cursor_fn)(void *user, const error *err, const struct state_cursor *cursor);
@@ -48,6 +48,7 @@ struct state_arrive {
     size_t n_uids;
     uint32_t last_uid; /* the cursor moves up to here (never back), with or without UIDs; modseq likewise */
     uint64_t modseq;
+    int64_t as_of; /* wall clock, ms: when the server got the newest of them, as what is told may be told late; 0 = now */
 };
 /* A row a UID, its first attempt already counted, and the cursor, in one. A UID that has a row is passed over.
  * ERROR_INVALID if the folder's cursor has another UIDVALIDITY. */

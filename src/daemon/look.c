@@ -30,6 +30,7 @@ struct chunk {
     imap_set unsure; /* not delivered: are they there? */
     imap_set seen;   /* delivered */
     GArray *uids;    /* uint32_t: those of them, and of the unsure, that get a row */
+    int64_t newest;  /* INTERNALDATE of what was delivered, seconds; 0 = none */
 };
 
 static void pump(struct look *l);
@@ -201,6 +202,7 @@ static void arrive(struct chunk *c) {
         struct state_arrive arrive = {
             .account = f->account->name, .folder = f->name, .uidvalidity = f->uidvalidity, .last_uid = c->last,
             .uids = (const uint32_t *)(void *)c->uids->data, .n_uids = wanted ? c->uids->len : 0,
+            .as_of = c->newest * 1000,
         };
         c->look->any = true;
         f->cursor.last_uid = c->last;
@@ -321,6 +323,7 @@ static void take_in(struct chunk *c, const imap_fetch *fetch) {
     struct message *m;
 
     imap_set_add(&c->seen, fetch->uid);
+    c->newest = MAX(c->newest, fetch->have & IMAP_HAVE_DATE ? fetch->date : 0);
     if (g_hash_table_contains(f->by_uid, GUINT_TO_POINTER(fetch->uid)) ||
         (f->not_before && (fetch->have & IMAP_HAVE_DATE) && fetch->date < f->not_before)) {
         return;
