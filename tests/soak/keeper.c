@@ -344,12 +344,23 @@ static unsigned count_files(const char *path) {
     return n;
 }
 
+/* Those that both sides have. */
+static unsigned count_peers(soak *s) {
+    g_autoptr(GPtrArray) list = peers_of(s, NULL, NULL);
+    unsigned n = 0;
+
+    for (guint i = 0; i < list->len; i++) {
+        n += !((peer *)list->pdata[i])->silent;
+    }
+    return n;
+}
+
 void keeper_sample(soak *s, struct sample *sample_out) {
     g_autofree char *state = g_build_filename(s->directory, "state", NULL);
     char path[64], text[128];
     unsigned long long total, pages = 0;
 
-    *sample_out = (struct sample){.at = s->now, .peers = g_hash_table_size(s->peers), .letters = s->count.letters};
+    *sample_out = (struct sample){.at = s->now, .peers = count_peers(s)};
     for (int i = 0; i < PAGE_SLOTS; i++) {
         struct page_slot *slot = &s->page->slots[i];
         pid_t pid = atomic_load(&slot->pid);

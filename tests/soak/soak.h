@@ -255,7 +255,7 @@ void keeper_stop(soak *s, bool stopped); /* SIGSTOP, SIGCONT: a machine that is 
 struct sample {
     int64_t at;
     uint64_t resident, heap, cache, evaluators, journal; /* octets; heap: of the keeper, without SQLite's cache */
-    unsigned descriptors, peers, letters;
+    unsigned descriptors, peers;
 };
 void keeper_sample(soak *s, struct sample *sample_out);
 void keeper_asked(soak *s); /* what `mailruled queue` says: nothing must be left */
