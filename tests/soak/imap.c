@@ -535,6 +535,7 @@ static void do_select(peer *p, const char *tag, const words *w) {
         return;
     }
     p->selected = f;
+    p->select_refused = false;
     p->read_only = g_ascii_strcasecmp(word(w, 1), "EXAMINE") == 0;
     for (guint i = 0; i < f->entries->len; i++) {
         g_array_append_val(p->view, g_array_index(f->entries, entry, i).uid);
@@ -779,6 +780,7 @@ static bool strike(peer *p, const char *tag, const char *name) {
     soak *s = p->soak;
 
     if (a && s->now < a->throttled) {
+        p->select_refused |= strcmp(name, "SELECT") == 0;
         peer_say(p, "%s BAD Request is throttled. Suggested Backoff Time: %" G_GINT64_FORMAT " milliseconds\r\n", tag,
                  a->throttled - s->now);
         return true;
@@ -794,6 +796,7 @@ static bool strike(peer *p, const char *tag, const char *name) {
         peer_end(p, FATE_RESET);
         return true;
     case ARMED_REFUSE:
+        p->select_refused |= strcmp(name, "SELECT") == 0;
         s->count.refusals++;
         peer_say(p, "%s NO [UNAVAILABLE] not now\r\n", tag);
         return true;
@@ -815,7 +818,9 @@ static void carry_out(peer *p, const words *w) {
         const struct command *c = &commands[i];
         if (g_ascii_strcasecmp(name, c->name) == 0) {
             if (c->needs > (p->account ? p->selected ? A_FOLDER : A_LOGIN : NOTHING)) {
-                soak_fail(p->soak, "%s in the wrong state", c->name);
+                if (!p->select_refused) { /* what left in one write with it */
+                    soak_fail(p->soak, "%s in the wrong state", c->name);
+                }
                 peer_say(p, "%s BAD not in this state\r\n", tag);
             } else if (!strike(p, tag, c->name)) {
                 c->run(p, tag, w);

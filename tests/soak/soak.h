@@ -173,7 +173,7 @@ struct peer {
     int64_t since, heard_at;
     /* of the session */
     folder *selected;
-    bool read_only, condstore, qresync;
+    bool read_only, select_refused, condstore, qresync;
     uint64_t seen;     /* modseq of the folder when the view was made */
     GArray *view;      /* uint32_t: the UIDs that the client knows, by sequence number */
     char *idle_tag;    /* while it idles */
