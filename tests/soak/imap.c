@@ -1,112 +1,11 @@
 /* The IMAP server: commands, the session's state, what it tells by itself. RFC 3501 with the extensions in store.c. */
-#include "tests/soak/soak.h"
+#include "tests/soak/imap_priv.h"
 
 #include <string.h>
 
-#define TOKEN_LIFE HOUR
-
-/* --- words ----------------------------------------------------------------------------------------------------------- */
-
-static size_t literal_at(const char *line, size_t len, bool *waits_out) {
-    size_t digits = len;
-    bool plus = len >= 2 && line[len - 1] == '}' && (line[len - 2] == '+' || line[len - 2] == '-');
-
-    if (len < 3 || line[len - 1] != '}') {
-        return SIZE_MAX;
-    }
-    digits = len - (plus ? 2 : 1);
-    while (digits && g_ascii_isdigit(line[digits - 1])) {
-        digits--;
-    }
-    if (!digits || line[digits - 1] != '{') {
-        return SIZE_MAX;
-    }
-    *waits_out = !plus;
-    return strtoul(line + digits, NULL, 10);
-}
-
-/* Octets of the first command in `in`, 0: not all of it is there. */
-static size_t complete(peer *p) {
-    size_t from = 0, size;
-    bool waits = false;
-
-    for (;;) {
-        const char *end = p->in->len > from ? strstr(p->in->str + from, "\r\n") : NULL;
-        if (!end) {
-            return 0;
-        }
-        size_t line_end = (size_t)(end - p->in->str);
-        size = literal_at(p->in->str + from, line_end - from, &waits);
-        if (size == SIZE_MAX) {
-            return line_end + 2;
-        }
-        if (waits && p->literal_told < line_end) {
-            p->literal_told = line_end;
-            peer_say(p, "+ go ahead\r\n");
-            peer_send(p);
-        }
-        from = line_end + 2 + size;
-        if (p->in->len < from) {
-            return 0;
-        }
-    }
-}
-
-static const char *take_quoted(const char *at, GString *word) {
-    for (at++; *at && *at != '"'; at++) {
-        at += *at == '\\' && at[1];
-        g_string_append_c(word, *at);
-    }
-    return *at ? at + 1 : at;
-}
-
-static const char *take_atom(const char *at, GString *word) {
-    int depth = 0;
-
-    for (; *at && (depth || !strchr(" ()\r\n", *at)); at++) {
-        depth += (*at == '[') - (*at == ']');
-        g_string_append_c(word, *at);
-    }
-    return at;
-}
-
-static words *split(const char *at, const char *end) {
-    words *w = g_new0(words, 1);
-    bool waits;
-
-    w->at = g_ptr_array_new_with_free_func(g_free);
-    while (at < end && *at != '\r') {
-        GString *word = g_string_new(NULL);
-        if (*at == '(' || *at == ')') {
-            g_string_append_c(word, *at++);
-        } else if (*at == '"') {
-            at = take_quoted(at, word);
-        } else if (*at == '{') {
-            const char *line_end = strstr(at, "\r\n");
-            size_t size = literal_at(at, (size_t)(line_end - at), &waits);
-            g_string_append_len(word, line_end + 2, (gssize)size);
-            at = line_end + 2 + size;
-        } else {
-            at = take_atom(at, word);
-        }
-        g_ptr_array_add(w->at, g_string_free(word, FALSE));
-        at += *at == ' ';
-    }
-    return w;
-}
-
-static const char *word(const words *w, guint i) {
-    return i < w->at->len ? w->at->pdata[i] : "";
-}
-
-static void words_free(words *w) {
-    g_ptr_array_free(w->at, TRUE);
-    g_free(w);
-}
-
 /* --- flags and sets ------------------------------------------------------------------------------------------------------ */
 
-static const char *const flag_items[] = {"UID", "FLAGS", "MODSEQ"};
+const char *const flag_items[FLAG_ITEMS] = {"UID", "FLAGS", "MODSEQ"};
 static const char *const flag_names[] = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "Soaked"};
 
 uint32_t imap_flag(const char *name) {
@@ -239,132 +138,6 @@ void imap_news(folder *f) {
     }
 }
 
-/* --- login ---------------------------------------------------------------------------------------------------------------- */
-
-void imap_greet(peer *p) {
-    if (p->server->unavailable) {
-        peer_say(p, "* BYE [UNAVAILABLE] the service is being maintained, try again later\r\n");
-    } else {
-        peer_say(p, "* OK [CAPABILITY %s] ready\r\n", p->server->provider->capabilities);
-    }
-    peer_send(p);
-}
-
-static void expire(soak *s, void *user, uint64_t id) {
-    peer *p = g_hash_table_lookup(s->peers, &id);
-
-    (void)user;
-    if (p) {
-        s->count.token_expiries++;
-        peer_end(p, FATE_BYE);
-    }
-}
-
-static account *account_by_name(soak *s, const char *name, const server *v) {
-    for (guint i = 0; i < s->all_accounts->len; i++) {
-        account *a = s->all_accounts->pdata[i];
-        if (strcmp(a->name, name) == 0 && a->server == v) {
-            return a;
-        }
-    }
-    return NULL;
-}
-
-static void logged_in(peer *p, const char *tag, account *a) {
-    p->account = a;
-    p->soak->count.logins++;
-    peer_say(p, "%s OK [CAPABILITY %s] logged in\r\n", tag, p->server->provider->capabilities);
-}
-
-/* False: said so. */
-static bool may_log_in(peer *p, const char *tag, account *a) {
-    if (p->server->busy) {
-        p->soak->count.refusals++;
-        peer_say(p, "%s NO [UNAVAILABLE] Temporary authentication failure\r\n", tag);
-        return false;
-    }
-    if (!a) {
-        soak_fail(p->soak, "a login that cannot be: nobody of that name, or a wrong password");
-        peer_say(p, "%s NO [AUTHENTICATIONFAILED] no\r\n", tag);
-    }
-    return a != NULL;
-}
-
-static void take_password(peer *p, const char *tag, const char *user, const char *password) {
-    account *a = strcmp(password, "secret") == 0 ? account_by_name(p->soak, user, p->server) : NULL;
-
-    if (may_log_in(p, tag, a)) {
-        logged_in(p, tag, a);
-    }
-}
-
-/* "user=NAME^Aauth=Bearer NAME.SECONDS^A^A": a token is good for an hour. */
-static void take_token(peer *p, const char *tag, const char *raw) {
-    soak *s = p->soak;
-    g_auto(GStrv) part = g_strsplit(raw, "\001", 3);
-    const char *user = part[0] && g_str_has_prefix(part[0], "user=") ? part[0] + 5 : "";
-    const char *token = part[0] && part[1] && g_str_has_prefix(part[1], "auth=Bearer ") ? part[1] + 12 : "";
-    const char *made = strrchr(token, '.');
-    account *a = made && strncmp(token, user, strlen(user)) == 0 ? account_by_name(s, user, p->server) : NULL;
-
-    if (!may_log_in(p, tag, a)) {
-        return;
-    }
-    int64_t until = strtoll(made + 1, NULL, 10) * 1000 - s->wall + TOKEN_LIFE;
-    if (a->refusals || until <= s->now) {
-        a->refusals -= a->refusals > 0;
-        s->count.tokens_refused++;
-        p->auth_tag = g_strdup(tag);
-        peer_say(p, "+ eyJzdGF0dXMiOiI0MDAiLCJzY2hlbWVzIjoiQmVhcmVyIn0=\r\n"); /* {"status":"400","schemes":"Bearer"} */
-        return;
-    }
-    agenda_add(s, until, expire, NULL, p->id);
-    logged_in(p, tag, a);
-}
-
-static void take_initial(peer *p, const char *tag, const char *base64) {
-    gsize len = 0;
-    g_autofree guchar *raw = g_base64_decode(base64, &len);
-    g_autofree char *text = g_strndup((char *)raw, len);
-    const char *user = text + strlen(text) + 1; /* NUL user NUL password */
-
-    if (g_str_has_prefix(text, "user=")) {
-        take_token(p, tag, text);
-    } else if (len > 2 && !raw[0]) {
-        g_autofree char *terminated = g_malloc0(len + 1);
-        memcpy(terminated, raw, len);
-        user = terminated + 1;
-        take_password(p, tag, user, user + strlen(user) + 1);
-    } else {
-        peer_say(p, "%s NO [AUTHENTICATIONFAILED] what is that\r\n", tag);
-    }
-}
-
-static void do_authenticate(peer *p, const char *tag, const words *w) {
-    if (w->at->len > 3) {
-        take_initial(p, tag, word(w, 3));
-    } else {
-        p->auth_tag = g_strdup(tag);
-        peer_say(p, "+ \r\n");
-    }
-}
-
-/* The line behind a challenge: the initial response, or the end of a refused one. */
-static void take_auth_line(peer *p, const char *line) {
-    g_autofree char *tag = g_steal_pointer(&p->auth_tag);
-
-    if (*line == '*' || !*line) {
-        peer_say(p, "%s NO [AUTHENTICATIONFAILED] Invalid credentials\r\n", tag);
-    } else {
-        take_initial(p, tag, line);
-    }
-    peer_send(p);
-}
-
-static void do_login(peer *p, const char *tag, const words *w) {
-    take_password(p, tag, word(w, 2), word(w, 3));
-}
-
 /* --- any state ---------------------------------------------------------------------------------------------------------------- */
 
 static void do_capability(peer *p, const char *tag, const words *w) {
@@ -409,153 +182,6 @@ static void do_noop(peer *p, const char *tag, const words *w) {
 
 static void do_nothing(peer *p, const char *tag, const words *w) {
     (void)w;
-    peer_say(p, "%s OK done\r\n", tag);
-}
-
-/* --- folders --------------------------------------------------------------------------------------------------------------------- */
-
-/* In a pattern "*" is anything, "%" anything within a level. */
-static bool fits(const char *pattern, const char *name) {
-    g_autofree char *glob = g_strdelimit(g_strdup(pattern), "%", '*');
-
-    return g_pattern_match_simple(glob, name) && (!strchr(pattern, '%') || strchr(pattern, '*') || !strchr(name, '/'));
-}
-
-/* One of several patterns (RFC 5258), from behind "(". */
-static bool is_listed(const words *w, guint at, const char *name) {
-    for (; at < w->at->len && strcmp(word(w, at), ")") != 0; at++) {
-        if (fits(word(w, at), name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* LIST-STATUS: the items behind RETURN (STATUS (...; 0 if it is not asked for. */
-static guint status_items(const words *w, guint *end_out) {
-    for (guint i = 2; i + 1 < w->at->len; i++) {
-        if (g_ascii_strcasecmp(word(w, i), "STATUS") == 0 && strcmp(word(w, i + 1), "(") == 0) {
-            for (*end_out = i + 2; *end_out < w->at->len && strcmp(word(w, *end_out), ")") != 0; ++*end_out) {
-            }
-            return i + 2;
-        }
-    }
-    return 0;
-}
-
-static void do_list(peer *p, const char *tag, const words *w) {
-    guint at = 2, end = 0, items = status_items(w, &end);
-
-    while (strcmp(word(w, 2), "(") == 0 && at < w->at->len && strcmp(word(w, at++), ")") != 0) {
-    }
-    bool several = strcmp(word(w, at + 1), "(") == 0;
-    const char *pattern = word(w, at + 1);
-    if (!*pattern) {
-        peer_say(p, "* LIST (\\Noselect) \"/\" \"\"\r\n");
-    }
-    for (guint i = 0; i < p->account->folders->len && *pattern; i++) {
-        const folder *f = p->account->folders->pdata[i];
-        if (several ? !is_listed(w, at + 2, f->name) : !fits(pattern, f->name)) {
-            continue;
-        }
-        peer_say(p, "* LIST (\\HasNoChildren%s%s) \"/\" \"%s\"\r\n", f->role ? " " : "", f->role ? f->role : "", f->name);
-        if (items) {
-            imap_status(p, f, (const char *const *)w->at->pdata + items, end - items);
-        }
-    }
-    peer_say(p, "%s OK done\r\n", tag);
-}
-
-void imap_status(peer *p, const folder *f, const char *const *items, unsigned n) {
-    peer_say(p, "* STATUS \"%s\" (", f->name);
-    for (unsigned i = 0; i < n; i++) {
-        const char *item = items[i];
-        unsigned long long value = g_ascii_strcasecmp(item, "MESSAGES") == 0        ? f->entries->len
-                                   : g_ascii_strcasecmp(item, "UIDNEXT") == 0       ? f->uidnext
-                                   : g_ascii_strcasecmp(item, "UIDVALIDITY") == 0   ? f->uidvalidity
-                                   : g_ascii_strcasecmp(item, "HIGHESTMODSEQ") == 0 ? f->modseq
-                                                                                    : 0;
-        peer_say(p, "%s%s %llu", i ? " " : "", item, value);
-    }
-    peer_say(p, ")\r\n");
-}
-
-static void do_status(peer *p, const char *tag, const words *w) {
-    const folder *f = folder_find(p->account, word(w, 2));
-
-    if (!f) {
-        peer_say(p, "%s NO [NONEXISTENT] no such folder\r\n", tag);
-        return;
-    }
-    imap_status(p, f, (const char *const *)w->at->pdata + 4, w->at->len > 5 ? w->at->len - 5 : 0);
-    peer_say(p, "%s OK done\r\n", tag);
-}
-
-static void do_create(peer *p, const char *tag, const words *w) {
-    if (folder_find(p->account, word(w, 2))) {
-        peer_say(p, "%s NO [ALREADYEXISTS] it is there\r\n", tag);
-        return;
-    }
-    notify_named(folder_make(p->account, word(w, 2), NULL));
-    peer_say(p, "%s OK done\r\n", tag);
-}
-
-/* QRESYNC: what went and what changed since the client was here (RFC 7162 section 3.2.5). */
-static void catch_up(peer *p, const words *w) {
-    const folder *f = p->selected;
-    uint64_t since = g_ascii_strtoull(word(w, 7), NULL, 10);
-    const char *gap = "* VANISHED (EARLIER) ";
-
-    if (g_ascii_strcasecmp(word(w, 4), "QRESYNC") != 0 || g_ascii_strtoull(word(w, 6), NULL, 10) != f->uidvalidity) {
-        return;
-    }
-    for (guint i = 0; i < f->gone->len; i++) {
-        const gone *g = &g_array_index(f->gone, gone, i);
-        if (g->modseq > since) {
-            peer_say(p, "%s%u", gap, g->uid);
-            gap = ",";
-        }
-    }
-    peer_say(p, *gap == ',' ? "\r\n" : "");
-    for (guint i = 0; i < f->entries->len; i++) {
-        const entry *e = &g_array_index(f->entries, entry, i);
-        if (e->modseq > since) {
-            imap_fetch_entry(p, e, flag_items, G_N_ELEMENTS(flag_items));
-        }
-    }
-}
-
-static void do_select(peer *p, const char *tag, const words *w) {
-    folder *f = folder_find(p->account, word(w, 2));
-
-    p->selected = NULL;
-    g_array_set_size(p->view, 0);
-    if (!f) {
-        peer_say(p, "%s NO [NONEXISTENT] no such folder\r\n", tag);
-        return;
-    }
-    p->selected = f;
-    p->select_refused = false;
-    p->read_only = g_ascii_strcasecmp(word(w, 1), "EXAMINE") == 0;
-    for (guint i = 0; i < f->entries->len; i++) {
-        g_array_append_val(p->view, g_array_index(f->entries, entry, i).uid);
-    }
-    p->seen = f->modseq;
-    peer_say(p,
-             "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft Soaked)\r\n"
-             "* OK [PERMANENTFLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft \\*)] x\r\n"
-             "* %u EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY %u] x\r\n* OK [UIDNEXT %u] x\r\n",
-             f->entries->len, f->uidvalidity, f->uidnext);
-    if (p->server->provider->condstore) {
-        peer_say(p, "* OK [HIGHESTMODSEQ %" G_GUINT64_FORMAT "] x\r\n", f->modseq);
-        catch_up(p, w);
-    }
-    peer_say(p, "%s OK [%s] selected\r\n", tag, p->read_only ? "READ-ONLY" : "READ-WRITE");
-}
-
-static void do_unselect(peer *p, const char *tag, const words *w) {
-    (void)w;
-    p->selected = NULL;
     peer_say(p, "%s OK done\r\n", tag);
 }
 
@@ -625,7 +251,7 @@ static void store_one(peer *p, entry *e, const char *how, uint32_t flags) {
     folder_set_flags(p->selected, e, now);
     g_ptr_array_add(p->touched, e->letter);
     if (!g_str_has_suffix(how, ".SILENT") || p->condstore) {
-        imap_fetch_entry(p, e, flag_items, G_N_ELEMENTS(flag_items) - !p->condstore);
+        imap_fetch_entry(p, e, flag_items, FLAG_ITEMS - !p->condstore);
     }
 }
 
@@ -837,17 +463,17 @@ static void carry_out(peer *p, const words *w) {
 void imap_take(peer *p) {
     size_t len;
 
-    while (!p->closing && !p->silent && (len = complete(p))) {
+    while (!p->closing && !p->silent && (len = words_complete(p))) {
         g_autofree char *command = g_strndup(p->in->str, len);
         g_string_erase(p->in, 0, (gssize)len);
         p->literal_told = 0;
         if (p->auth_tag) {
             command[strcspn(command, "\r\n")] = '\0';
-            take_auth_line(p, command);
+            login_line(p, command);
         } else if (p->idle_tag && g_ascii_strncasecmp(command, "DONE\r\n", 6) == 0) {
             take_done(p);
         } else {
-            words *w = split(command, command + len);
+            words *w = words_split(command, command + len);
             carry_out(p, w);
             words_free(w);
         }

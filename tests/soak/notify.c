@@ -1,5 +1,5 @@
 /* NOTIFY (RFC 5465): what is told of the selected folder, and of others. */
-#include "tests/soak/soak.h"
+#include "tests/soak/imap_priv.h"
 
 #include <string.h>
 
@@ -16,10 +16,6 @@ bool imap_in_list(const GPtrArray *names, const char *name) {
         }
     }
     return false;
-}
-
-static const char *word(const words *w, guint i) {
-    return i < w->at->len ? w->at->pdata[i] : "";
 }
 
 /* From the word behind "(" to its ")", words on that level and below it into list_out, which may be NULL; where ")" is. */

@@ -196,7 +196,7 @@ void peer_end(peer *p, enum fate fate);
 GPtrArray *peers_of(soak *s, const server *v, const account *a);
 void peer_end_all(soak *s, const server *v, const account *a, enum fate fate);
 
-/* --- imap.c, fetch.c, search.c, notify.c: what is asked ---------------------------------------------------------------------------------- */
+/* --- imap.c, words.c, login.c, mailbox.c, fetch.c, search.c, notify.c: what is asked ---------------------------------------------------------------------------------- */
 
 typedef struct words {
     GPtrArray *at; /* char *; "(" and ")" stand for themselves */

@@ -27,7 +27,7 @@
 #define STUCK_S 120 /* real seconds in which the daemon does not come to rest */
 #define FAILURES_SHOWN 50
 
-static void say(soak *s, FILE *f, const char *format, va_list args) {
+G_GNUC_PRINTF(3, 0) static void say(const soak *s, FILE *f, const char *format, va_list args) {
     fprintf(f, "%3d:%02d:%02d.%03d ", (int)(s->now / HOUR), (int)(s->now / MINUTE % 60), (int)(s->now / SECOND % 60),
             (int)(s->now % SECOND));
     vfprintf(f, format, args);
