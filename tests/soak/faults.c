@@ -228,7 +228,7 @@ static void renumber(soak *s, struct pace *pace) {
 }
 
 static void refuse_hooks(soak *s, struct pace *pace) {
-    s->hooks->outage = s->now + between(&pace->chance, MINUTE, 3 * HOUR);
+    s->hooks->outage = s->now + between(&pace->chance, MINUTE, 90 * MINUTE); /* a retry falls into the two hours after it */
     soak_log(s, "the receiver of webhooks is out of order");
 }
 
@@ -271,7 +271,7 @@ static void check_awake(soak *s, void *user, uint64_t since) {
     }
     for (guint i = 0; i < list->len; i++) {
         const peer *p = list->pdata[i];
-        if (!p->account || p->since > (int64_t)since) {
+        if (!p->account || p->since >= (int64_t)since || (p->silent && p->silent_since >= (int64_t)since)) {
             continue;
         }
         if (p->silent ? !is_given_up(p) : p->heard_at < (int64_t)since) {

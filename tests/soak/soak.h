@@ -170,7 +170,7 @@ struct peer {
     GQueue later;       /* struct speech: said when it is time */
     GString *out;       /* being written */
     int64_t said_at;    /* the last speech is due then */
-    int64_t since, heard_at;
+    int64_t since, heard_at, silent_since;
     /* of the session */
     folder *selected;
     bool read_only, select_refused, condstore, qresync;

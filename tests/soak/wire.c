@@ -147,6 +147,7 @@ void peer_end(peer *p, enum fate fate) {
     } else if (fate == FATE_SILENCE) {
         if (!p->silent) {
             p->silent = true;
+            p->silent_since = p->soak->now;
             epoll_ctl(p->soak->epoll, EPOLL_CTL_DEL, p->fd, NULL);
             agenda_add(p->soak, p->soak->now + SILENT_FOR, give_up, NULL, p->id);
         }
