@@ -31,9 +31,14 @@ export ASAN_OPTIONS MAILRULED_LIBDIR
 
 # What the daemon may complain about when all this happens to it. Anything else at these levels is a finding.
 expected='connection lost: |NO \[UNAVAILABLE\] not now|not accepted: |UIDVALIDITY changed from|Connection reset by peer'
-expected="$expected|no answer to |the server closed the connection|is throttled|Session expired"
+expected="$expected|cannot be reached: |no answer to |the server closed the connection|is throttled|Session expired"
 unexpected() { grep -E 'level=(warn|error|alert)' "$1/log" | grep -vE "$expected"; }
 sanitizer_said() { grep -nE 'ERROR: |runtime error: |SUMMARY: ' "$1/log"; }
+
+# Behind the days for which it was stopped (-A) there is no message left that was done before.
+old_messages() {
+    case "$2" in *' -A '*) [ "$(sqlite3 "$1/state/journal.db" 'SELECT count(*) FROM message')" -ne 0 ] ;; *) false ;; esac
+}
 
 soak() { # NAME PROGRAM OPTIONS...
     dir="$base/$1"
@@ -47,7 +52,7 @@ soak() { # NAME PROGRAM OPTIONS...
     status=$?
     runner=''
     sed 's/^/  /' "$dir/out"
-    if [ "$status" -eq 0 ] && ! sanitizer_said "$dir" && ! unexpected "$dir"; then
+    if [ "$status" -eq 0 ] && ! sanitizer_said "$dir" && ! unexpected "$dir" && ! old_messages "$dir" " $*"; then
         echo "ok $name"
     else
         echo "FAIL $name (seed $seed; SOAK_DIR=... keeps its events and its log)"

@@ -275,13 +275,17 @@ static void check_awake(soak *s, void *user, uint64_t since) {
             continue;
         }
         if (p->silent ? !is_given_up(p) : p->heard_at < (int64_t)since) {
-            soak_fail(s, "connection %" G_GUINT64_FORMAT " of %s was not asked after a suspend", p->id, p->account->name);
+            soak_fail(s, "connection %" G_GUINT64_FORMAT " of %s, %s, heard of %d s before: not asked after a suspend", p->id,
+                      p->account->name, p->silent ? "silent" : "alive", (int)((int64_t)since - p->heard_at) / 1000);
         }
     }
 }
 
 static void wake(soak *s, void *user, uint64_t number) {
     (void)user, (void)number;
+    if (!s->stopped) {
+        return;
+    }
     keeper_stop(s, false);
     agenda_add(s, s->now + AWAKE_MS, check_awake, GUINT_TO_POINTER(s->starts), (uint64_t)s->now);
 }

@@ -204,7 +204,8 @@ static void check_descriptors(soak *s) {
     }
 }
 
-/* Stopped for a month, say; what the journal keeps for so long only is to go within two hours. */
+/* Stopped for a month, say; what the journal keeps for so long only is to go, a day's worth an hour: it does not trust a
+ * clock that leaps. */
 static void come_back(soak *s) {
     struct sample before, after;
 
@@ -214,7 +215,7 @@ static void come_back(soak *s) {
     }
     soak_set_time(s, s->now + s->away);
     keeper_start(s);
-    if (!run_until(s, s->now + 3 * HOUR)) {
+    if (!run_until(s, s->now + (s->away / DAY + 3) * HOUR)) {
         return;
     }
     keeper_sample(s, &after);
@@ -230,8 +231,10 @@ static void conclude(soak *s) {
     check_all(s);
     print_samples(s);
     check_descriptors(s);
-    check_growth(s, "heap of the keeper", offsetof(struct sample, heap), 64 << 10);
-    check_growth(s, "heap of the evaluators", offsetof(struct sample, evaluators), 256 << 10);
+    if (!s->count.kills) { /* a process that has just begun is small */
+        check_growth(s, "heap of the keeper", offsetof(struct sample, heap), 64 << 10);
+        check_growth(s, "heap of the evaluators", offsetof(struct sample, evaluators), 256 << 10);
+    }
     printf(s->failures ? "%u failures\n" : "every letter was handled once\n", s->failures);
 }
 
