@@ -56,7 +56,7 @@ LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SAN)
 
 pkg = $(if $(1),$(shell pkg-config $(2) $(1)))
 $(foreach l,$(LAYERS),$(eval cflags_$l = $$(eval cflags_$l := $$(call pkg,$(pkgs_$l),--cflags))$$(cflags_$l)))
-LIBS = $(eval LIBS := $(call pkg,$(ALL_PKGS),--libs) -lpthread)$(LIBS)
+LIBS = $(eval LIBS := $(call pkg,$(ALL_PKGS),--libs) -lpthread -lm)$(LIBS)
 CMOCKA = $(eval CMOCKA := $(call pkg,cmocka,--cflags --libs))$(CMOCKA)
 
 srcs = $(sort $(wildcard src/$(1)/*.c))
@@ -64,7 +64,7 @@ objs = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(call srcs,$(1)))
 lib  = $(BUILD)/lib/$(1).a
 libs_for = $(call lib,$(1)) $(foreach u,$(uses_$(1)),$(call lib,$u))
 
-.PHONY: all lib deps demo test check-tests lint layers asan ubsan fuzz fuzz-libs fuzz-smoke tools bench bench-parts cover install uninstall \
+.PHONY: all lib deps demo test check-tests soak lint layers asan ubsan fuzz fuzz-libs fuzz-smoke tools bench bench-parts cover install uninstall \
         deb help clean unit tools
 all: $(BUILD)/mailruled
 
@@ -114,14 +114,16 @@ $(BUILD)/unit/session/dialogs: $(SCRIPT_SRCS) $(filter-out %/talk.c,$(wildcard t
 $(BUILD)/unit/session/recordings: $(SCRIPT_SRCS) tests/session/talk.c
 $(BUILD)/unit/session/account: $(SCRIPT_SRCS)
 $(BUILD)/tools/imap_script: $(SCRIPT_SRCS)
+# The simulated week.
+$(BUILD)/tools/soak: $(wildcard tests/soak/*)
 
 # --- programs that tests use: tests/tools/NAME.c; those of PRELOADS are loaded into others ------------------------------
-PRELOADS := killer redirect
+PRELOADS := clock killer redirect
 TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(filter-out $(PRELOADS:%=tests/tools/%.c),$(wildcard tests/tools/*.c))) \
 	$(PRELOADS:%=$(BUILD)/tools/%.so)
 $(BUILD)/tools/%.so: tests/tools/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -fPIC -shared -o $@ $< -ldl
+	$(CC) -D_GNU_SOURCE -std=c17 -O2 -g -I. $(WARN) -fPIC -shared -MMD -MP -o $@ $< -ldl
 $(BUILD)/tools/%: tests/tools/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(cflags_base) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(LIBS)
@@ -167,6 +169,11 @@ check-tests: layers
 	$(MAKE) -s -j2 all unit BUILD=build/san SAN="$(SANITIZE)" OPT=-O1
 	$(MAKE) -s fuzz-smoke
 	tests/run-scripts.sh $(BUILD) tests/lua tests/cli tests/servers tests/crash
+
+soak: ## a week of the daemon's life in simulated time, with sanitizers: about half an hour
+	$(MAKE) -s -j2 all tools
+	$(MAKE) -s -j2 all BUILD=build/san SAN="$(SANITIZE)" OPT=-O1
+	@SOAK_HOURS=$${SOAK_HOURS:-168} BUILD=$(abspath $(BUILD)) TOOLS=$(abspath $(BUILD))/tools TESTS=$(CURDIR)/tests tests/servers/soak.sh
 
 lint: ## clang-tidy, cppcheck, luacheck, sizes of functions and files, manual pages
 	@tests/lint/lint.sh

@@ -20,7 +20,7 @@ struct state_cursor {
     uint32_t uidvalidity; /* RFC 9051 section 2.3.1.1 */
     uint32_t last_uid;    /* every UID up to here has its row or was passed over on purpose */
     uint64_t modseq;      /* HIGHESTMODSEQ, RFC 7162, up to which the flags of all messages are known; 0 = none */
-    int64_t updated;      /* filled by state_cursor_load */
+    int64_t updated;      /* wall clock, ms: all that came before has its row or was passed over. Filled by state_cursor_load */
     bool listed;          /* which UIDs up to last_uid are there is known (changes.h) */
     bool snapshot;        /* filled by state_cursor_load: the flags of all messages are known (changes.h) */
 };
@@ -56,6 +56,7 @@ struct state_arrive {
     uint64_t modseq;
     const struct state_range *present; /* UIDs that were seen to be there, ascending, whether or not they get rows */
     size_t n_present;
+    int64_t as_of; /* wall clock, ms: when the server got the newest of them, as what is told may be told late; 0 = now */
 };
 /* A row a UID, its first attempt already counted, and the cursor, in one. A UID that has a row is passed over.
  * ERROR_INVALID if the folder's cursor has another UIDVALIDITY. */

@@ -115,6 +115,10 @@ static void copied(void *user, const session_result *result) {
     batch->pair_count = result->pair_count;
     batch->pair_validity = result->target_validity;
     if (batch->emulate) {
+        /* Whatever becomes of the next command, sent or not: it is not copied again. */
+        for (guint i = 0; i < batch->items->len; i++) {
+            ((action_item *)batch->items->pdata[i])->maybe_done = true;
+        }
         journal(c, NOTE_COPIED, copied_journaled);
         return;
     }

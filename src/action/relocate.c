@@ -92,8 +92,10 @@ static void look_for_items(struct action_batch *batch) {
     session_search(batch_session(batch), &(imap_search_want){.uids = &batch->uids}, &call);
 }
 
+/* And not "BAD Request is throttled": that is said of any command. */
 static bool refuses_move(const session_result *result) {
-    return result->answered && result->err->code != ERROR_BUSY && (result->condition == IMAP_BAD_COMMAND || result->code->name == IMAP_CODE_CANNOT);
+    return result->answered && result->err->code != ERROR_BUSY &&
+           (result->condition == IMAP_BAD_COMMAND || result->code->name == IMAP_CODE_CANNOT);
 }
 
 static void moved(void *user, const session_result *result) {

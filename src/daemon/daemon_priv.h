@@ -206,6 +206,8 @@ struct look;
 struct roll;
 struct changes;
 
+enum delivery_kind { DELIVERY_HEADER, DELIVERY_TEXT, DELIVERY_KINDS };
+
 struct folder {
     struct account *account;
     struct watcher *watcher;
@@ -237,6 +239,10 @@ struct folder {
     uint64_t vain_since;  /* elapsed: when the last of them ended */
     loop_timer *lull;     /* until the next look, after many in vain */
     bool starved; /* too many messages in flight: look when there is room */
+    struct {
+        bool delivered; /* since the last "not now" */
+        unsigned put_offs;
+    } deliveries[DELIVERY_KINDS];
     unsigned poison; /* chunks shrink to one message while the server refuses to deliver one */
     unsigned undecided; /* messages before their first step */
     GHashTable *by_uid; /* message.key -> struct message: those in memory; folder_message() finds one */
@@ -266,6 +272,7 @@ bool folder_about_to_act(const struct folder *f);
 bool folder_busy(const struct folder *f); /* work on its messages is under way */
 bool folder_engaged(const struct folder *f); /* something may still call back about it */
 session *folder_session(const struct folder *f); /* NULL unless selected */
+void folder_delivered(struct folder *f, enum delivery_kind kind); /* the server delivers such things */
 void folder_set_trouble(struct folder *f, const error *err);
 void folder_proved(struct folder *f); /* not while roll_doubts() */
 /* The one in memory; NULL = none. */
@@ -407,6 +414,11 @@ const char *message_stage_name(enum message_stage stage);
 void message_finished(void *folder, action_item *item, const action_outcome *outcome);
 /* The message is not there any more: its row is done. Frees m. */
 void message_gone(struct message *m);
+/*
+ * The server says "not now": again after hint_ms (0 = not told), with growing pauses. It counts as an attempt only if the
+ * server has delivered the like of another message since it last said so. Frees m.
+ */
+void message_put_off(struct message *m, enum delivery_kind kind, uint64_t hint_ms);
 
 /* step.c: "move Tickets", appended behind a comma where text is not empty. */
 void step_describe(GString *text, const wire_step *step);

@@ -95,6 +95,11 @@ session *folder_session(const struct folder *f) {
     return f->selected ? f->watcher->session : NULL;
 }
 
+void folder_delivered(struct folder *f, enum delivery_kind kind) {
+    f->deliveries[kind].delivered = true;
+    f->deliveries[kind].put_offs = 0;
+}
+
 void folder_set_trouble(struct folder *f, const error *err) {
     g_free(f->trouble);
     f->trouble = err ? g_strdup(err->text) : NULL;

@@ -34,6 +34,7 @@ struct chunk {
     imap_set seen;   /* delivered */
     GArray *uids;    /* uint32_t: those of them, and of the unsure, that get a row */
     GArray *flags;   /* struct state_seen of those that were delivered; NULL = nobody asks */
+    int64_t newest;  /* INTERNALDATE of what was delivered, seconds; 0 = none */
 };
 
 static void pump(struct look *l);
@@ -223,6 +224,7 @@ static void journal(struct chunk *c, bool wanted) {
         .account = f->account->name, .folder = f->name, .uidvalidity = f->uidvalidity,
         .last_uid = MAX(c->last, f->cursor.last_uid), .present = present, .n_present = n_present,
         .uids = (const uint32_t *)(void *)c->uids->data, .n_uids = wanted ? c->uids->len : 0,
+        .as_of = c->newest * 1000,
     };
 
     f->arrivals_sent++;
@@ -273,7 +275,8 @@ static void chunk_arrive(struct chunk *c) {
     advance(c->look);
 }
 
-/* Of what was not delivered, what is there is to be asked for again: a row each. */
+/* Of what was not delivered, what is there is to be asked for again: a row each. n:* names the last message also when it is
+ * below n. */
 static void verified(void *user, const session_result *result) {
     struct chunk *c = user;
 
@@ -281,7 +284,7 @@ static void verified(void *user, const session_result *result) {
         chunk_failed(c, result->err);
         return;
     }
-    for (uint32_t uid = imap_set_next(result->found, 0); uid; uid = imap_set_next(result->found, uid)) {
+    for (uint32_t uid = imap_set_next(result->found, c->from - 1); uid; uid = imap_set_next(result->found, uid)) {
         g_array_append_val(c->uids, uid);
         imap_set_add(&c->seen, uid);
         c->last = MAX(c->last, uid);
@@ -368,6 +371,8 @@ static void take_in(struct chunk *c, const imap_fetch *fetch) {
     struct message *m;
 
     imap_set_add(&c->seen, fetch->uid);
+    folder_delivered(f, DELIVERY_HEADER);
+    c->newest = MAX(c->newest, fetch->have & IMAP_HAVE_DATE ? fetch->date : 0);
     if (c->flags && (fetch->have & IMAP_HAVE_FLAGS)) {
         struct state_seen seen = changes_seen(fetch);
         g_array_append_val(c->flags, seen);

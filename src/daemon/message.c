@@ -11,11 +11,14 @@
 
 #include <string.h>
 
+/* Pauses after "not now". */
+#define PUT_OFF_MS UINT64_C(10000)
+#define PUT_OFF_MAX_MS UINT64_C(900000)
 /* Failures of one step before its message is parked: about five hours. */
 #define STEP_TRIES 6
 /* Deliveries of one mail within this time are copies, not the same message again. */
 #define TWINS_MS 30000
-#define RECENT_MAX 4096
+#define RECENT_MIN 64 /* from so many on, and at twice as many each time, those past it are looked for */
 /* Octets that the names of header fields must leave for UIDs in a command. */
 #define FIELDS_ROOM 200
 
@@ -412,6 +415,21 @@ static bool takes_away(const wire_plan *plan) {
     return false;
 }
 
+static gboolean is_past(gpointer key, gpointer value, gpointer now) {
+    const struct recent *mail = value;
+
+    (void)key;
+    return *(const uint64_t *)now - mail->when >= TWINS_MS;
+}
+
+static void forget_past(GHashTable *recent, uint64_t now) {
+    guint n = g_hash_table_size(recent);
+
+    if (n >= RECENT_MIN && !(n & (n - 1))) {
+        g_hash_table_foreach_remove(recent, is_past, &now);
+    }
+}
+
 /*
  * The same mail under another UID was handled before: a server that gave it a new UID, or a person who dragged it back.
  * Two copies that were delivered at the same time (to an alias too) are not that: each is handled. But a copy that comes
@@ -424,9 +442,7 @@ static bool may_be_handled(struct message *m, const wire_plan *plan, const char 
     if (!identity) {
         return false;
     }
-    if (g_hash_table_size(f->recent) > RECENT_MAX) {
-        g_hash_table_remove_all(f->recent);
-    }
+    forget_past(f->recent, now.when);
     before = g_hash_table_lookup(f->recent, identity);
     bool twin = before && now.when - before->when < TWINS_MS;
     if (twin && !before->taken) {
@@ -513,6 +529,20 @@ void message_gone(struct message *m) {
 
     log_info(&log, "is gone: somebody else was faster");
     state_plan(keeper_of(m)->state, &(struct state_plan){.row = m->row, .as_own = m->own}, NULL, NULL);
+    message_free(m);
+}
+
+void message_put_off(struct message *m, enum delivery_kind kind, uint64_t hint_ms) {
+    struct folder *f = m->folder;
+    uint64_t pause = MIN(PUT_OFF_MS << MIN(f->deliveries[kind].put_offs, 10), PUT_OFF_MAX_MS);
+
+    if (f->deliveries[kind].delivered) {
+        f->deliveries[kind].delivered = false; /* others are delivered: it may be this one */
+    } else {
+        state_unattempt(keeper_of(m)->state, &m->row, 1, NULL, NULL);
+    }
+    f->deliveries[kind].put_offs++;
+    folder_resume_in(f, MAX(hint_ms, pause));
     message_free(m);
 }
 

@@ -165,6 +165,17 @@ static void verified(void *user, const session_result *result) {
     }
 }
 
+/* "Not now" says nothing about the message. */
+static void put_off(struct need *n, const error *err) {
+    struct message *m = n->message;
+    log_ctx log = m->folder->log;
+
+    log.uid = m->uid;
+    log_warn(&log, "%s; again later", err->text);
+    n->sent = false;
+    message_put_off(m, DELIVERY_TEXT, err->retry_after_ms); /* forgets the need */
+}
+
 static void fetched(void *user, const session_result *result) {
     struct need *n = user;
     imap_set uid = IMAP_SET_INIT;
@@ -175,7 +186,12 @@ static void fetched(void *user, const session_result *result) {
         n->sent = false; /* again when the folder is back */
         watcher_nudge(n->folder->watcher);
     } else if (n->answer->u.answer.data.data) {
+        if (n->asked->u.need.kind == WIRE_NEED_PARTS || n->asked->u.need.kind == WIRE_NEED_RAW) {
+            folder_delivered(n->folder, DELIVERY_TEXT);
+        }
         finish(n);
+    } else if (result->err && result->err->code == ERROR_BUSY) {
+        put_off(n, result->err);
     } else if (folder_session(n->folder)) {
         imap_set_add(&uid, n->message->uid);
         session_search(folder_session(n->folder), &(imap_search_want){.uids = &uid},

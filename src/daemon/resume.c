@@ -39,6 +39,7 @@ static void delivered(void *user, const imap_response *response) {
     struct message *m = response->kind == IMAP_FETCH ? by_uid(r, response->fetch.uid) : NULL;
 
     if (m && m->stage == MESSAGE_FETCHING) {
+        folder_delivered(r->folder, DELIVERY_HEADER);
         message_fill(m, &response->fetch);
         message_evaluate(m);
     }
@@ -70,6 +71,14 @@ static void verified(void *user, const session_result *result) {
     refetch_free(r);
 }
 
+/* "Not now" says nothing about these messages. */
+static void put_off(struct refetch *r, uint64_t hint_ms) {
+    for (uint32_t uid = imap_set_next(&r->uids, 0); uid; uid = imap_set_next(&r->uids, uid)) {
+        message_put_off(by_uid(r, uid), DELIVERY_HEADER, hint_ms);
+    }
+    refetch_free(r);
+}
+
 static void fetched(void *user, const session_result *result) {
     struct refetch *r = user;
     struct folder *f = r->folder;
@@ -85,6 +94,8 @@ static void fetched(void *user, const session_result *result) {
     r->uids = left;
     if (imap_set_is_empty(&r->uids)) {
         refetch_free(r);
+    } else if (result->err && result->err->code == ERROR_BUSY) {
+        put_off(r, result->err->retry_after_ms);
     } else if (!folder_session(f) || (result->err && !result->answered)) {
         verified(r, &(session_result){.err = result->err});
     } else {
@@ -95,7 +106,9 @@ static void fetched(void *user, const session_result *result) {
 
 static void park_suspect(struct message *m, const struct state_row *row) {
     g_autoptr(error) err =
-        error_new(ERROR_DEADLINE, "handed to an evaluator %u times, which ended it %u times", row->attempts, row->faults);
+        row->faults ? error_new(ERROR_DEADLINE, "handed to an evaluator %u times, which ended it %u times", row->attempts,
+                                row->faults)
+                    : error_new(ERROR_REFUSED, "tried %u times, which came to nothing", row->attempts);
 
     message_park(m, err);
 }

@@ -108,10 +108,11 @@ error *exec_arrive(struct backend *db, struct request *r) {
         db_present_add(db, folder, &in->present[i]);
     }
     struct query q = db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = max(last_uid, ?),"
-                                  " modseq = max(modseq, ?), updated = ? WHERE id = ?");
+                                  " modseq = max(modseq, ?), updated = min(max(updated, ?), ?) WHERE id = ?");
     query_int(&q, in->uidvalidity);
     query_int(&q, in->last_uid);
     query_int(&q, (int64_t)in->modseq);
+    query_int(&q, in->as_of ? in->as_of : r->now);
     query_int(&q, r->now);
     query_int(&q, folder);
     query_run(&q);

@@ -151,6 +151,19 @@ EOT
     expect "the cursor has passed" wait_for 10 passed_over && stop_daemon
 }
 
+# The one that stays is the last there is: it is not in question, and the cursor passes what went.
+last_one_expunged_while_it_is_stopped() {
+    config '' <<'EOT'
+rule "stay" { when = subject:is "stays", actions = { flag "Seen-Once" } }
+EOT
+    start_daemon && deliver stays && wait_for 20 is_flagged INBOX stays Seen-Once && stop_daemon || return 1
+    deliver goes && imap 'SELECT INBOX' 'UID STORE 2 +FLAGS (\Deleted)' EXPUNGE || return 1
+    start_daemon || return 1
+    gone_is_passed() { "$MAILRULED" status --json | grep -q '"last_uid":2,'; }
+    expect "the cursor has passed" wait_for 10 gone_is_passed || return 1
+    expect "the one below is not in question" test "$(log_count 'was not delivered')" -eq 0 && stop_daemon
+}
+
 moved_between_rule_and_action() {
     start_sink -d 1500 && config '' <<'EOT' || return 1
 rule "all" { when = from:contains "@", actions = { post "hook", flag "Mine", move "Done" } }
@@ -205,6 +218,7 @@ test_case fault_37_a_watched_folder_that_does_not_exist_is_found_later missing_f
 test_case fault_37_a_watched_folder_is_deleted_and_made_again watched_folder_is_deleted_and_remade
 test_case fault_32_uidvalidity_changes_while_actions_are_queued uidvalidity_changes_with_queued_actions
 test_case fault_34_expunged_by_another_client_before_the_fetch expunged_before_the_fetch
+test_case fault_34_the_last_one_expunged_while_it_is_stopped last_one_expunged_while_it_is_stopped
 test_case fault_35_moved_by_another_client_between_rule_and_action moved_between_rule_and_action
 test_case names_that_are_not_ascii names_that_are_not_ascii
 test_case fault_50_a_keyword_that_is_not_allowed_is_refused_for_good keyword_that_is_not_allowed

@@ -241,6 +241,64 @@ EOT
     expect "not tried twice" test "$(log_count "> [^ ]* UID STORE")" -le 1 && kill_daemon
 }
 
+# The copy is there and journaled; what comes behind it waits for the IDLE to begin, which never does, and is not sent.
+lost_behind_the_copy() {
+    play 'UIDPLUS' <<EOT || return 1
+$arrival
+C: <t> UID COPY 10 Done
+C: <i> IDLE
+S: <t> OK [COPYUID 4 10 5] copied
+drain
+reconnect
+S: * OK ready again
+C: <t> SELECT INBOX
+S: * 1 EXISTS
+S: * OK [UIDVALIDITY 7] UIDs valid
+S: * OK [UIDNEXT 11] next
+S: <t> OK [READ-WRITE] selected
+C: <t> UID STORE 10 +FLAGS.SILENT (\\Deleted)
+S: <t> OK stored
+C: <t> UID EXPUNGE 10
+S: * 1 EXPUNGE
+S: <t> OK expunged
+EOT
+    config 'timeout = "2s"' <<'EOT' || return 1
+rule "all" { when = from:contains "@", actions = { move "Done" } }
+EOT
+    start_daemon && wait_for 30 logged 'UID EXPUNGE 10' && wait_for 20 queue_is_empty && followed
+}
+
+# The text that a rule needs is refused for now, again and again: that is not the message's fault.
+text_not_now() {
+    play 'MOVE UIDPLUS' <<EOT || return 1
+$arrival
+C: <t> UID FETCH 10 (UID BODYSTRUCTURE)
+S: <t> NO [UNAVAILABLE] not now
+C: <t> UID FETCH 10 ...
+S: <t> NO [UNAVAILABLE] not now either
+C: <t> UID FETCH 10 ...
+S-: * 1 FETCH (UID 10 FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] 
+L: From: a@b.example\r\nSubject: one\r\nMessage-ID: <one@test>\r\n\r\n
+S: )
+S: <t> OK done
+C: <t> UID FETCH 10 (UID BODYSTRUCTURE)
+S: * 1 FETCH (UID 10 BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 6 1 NIL NIL NIL NIL))
+S: <t> OK done
+C: <t> UID FETCH 10 ...
+S-: * 1 FETCH (UID 10 BODY[1]<0> 
+L: needle
+S: )
+S: <t> OK done
+C: <t> UID MOVE 10 Done
+S: <t> OK [COPYUID 4 10 5] moved
+EOT
+    config '' <<'EOT' || return 1
+defaults { limits = { attempts = 1 } }
+rule "text" { when = from:contains "@" & text:contains "needle", actions = { move "Done" } }
+EOT
+    start_daemon && wait_for 60 logged 'UID MOVE 10' && wait_for 20 queue_is_empty && followed
+}
+
 bye_in_the_middle() {
     play 'MOVE UIDPLUS' <<EOT || return 1
 C: <i> IDLE
@@ -375,6 +433,8 @@ test_case fault_48_copyuid_without_ok copyuid_without_ok
 test_case fault_48_copyuid_empty copyuid_empty
 test_case fault_07_move_appears_only_after_login move_after_login_only
 test_case fault_50_a_keyword_the_server_does_not_keep keyword_refused
+test_case fault_44_copied_and_the_next_command_not_sent lost_behind_the_copy
+test_case fault_51_a_text_that_is_refused_for_now text_not_now
 test_case fault_13_bye_with_news_unfetched bye_in_the_middle
 test_case fault_30_notify_overflow_falls_back_to_idle_and_status notify_overflow
 test_case fault_31_badevent_leaves_out_the_event notify_without_names

@@ -39,6 +39,26 @@ static void arrival_makes_rows_and_moves_the_cursor_in_one(void **state_in) {
     assert_int_equal(f->a.cursor.modseq, 99);
 }
 
+/* What was told late leaves open what came meanwhile. */
+static void the_cursor_is_as_of_when_the_server_got_the_newest(void **state_in) {
+    struct fixture *f = *state_in;
+    const uint32_t uids[] = {11};
+    struct state_arrive in = {.account = "work", .folder = "INBOX", .uidvalidity = 7, .uids = uids, .n_uids = 1, .last_uid = 11};
+
+    in.as_of = START - 5000;
+    MUST(f, state_arrive(f->st, &in, on_arrivals, f));
+    MUST(f, state_cursor_load(f->st, "work", "INBOX", on_cursor, f));
+    assert_true(f->a.cursor.updated == START - 5000);
+    in.as_of = START - 9000; /* an old one, moved here */
+    MUST(f, state_arrive(f->st, &in, on_arrivals, f));
+    MUST(f, state_cursor_load(f->st, "work", "INBOX", on_cursor, f));
+    assert_true(f->a.cursor.updated == START - 5000);
+    in.as_of = START + 9000; /* the server's clock is ahead */
+    MUST(f, state_arrive(f->st, &in, on_arrivals, f));
+    MUST(f, state_cursor_load(f->st, "work", "INBOX", on_cursor, f));
+    assert_true(f->a.cursor.updated == START);
+}
+
 static void a_uid_that_has_a_row_is_not_reported_again(void **state_in) {
     struct fixture *f = *state_in;
     const uint32_t uids[] = {11, 12, 12, 13};
@@ -274,6 +294,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_folder_never_seen_has_no_cursor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cursor_is_loaded_as_it_was_set, set_up, tear_down),
         cmocka_unit_test_setup_teardown(arrival_makes_rows_and_moves_the_cursor_in_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_cursor_is_as_of_when_the_server_got_the_newest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_uid_that_has_a_row_is_not_reported_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_cursor_never_moves_back_by_arrival, set_up, tear_down),
         cmocka_unit_test_setup_teardown(attempts_and_faults_are_counted, set_up, tear_down),
