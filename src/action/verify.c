@@ -56,7 +56,7 @@ static void delivered(void *user, const imap_response *response) {
 static bool is_ours(const struct verification *v, const action_item *item) {
     const char *id = g_hash_table_lookup(v->ids, GUINT_TO_POINTER(item->uid));
 
-    return !id || verify_same_id(item->message_id, id); /* one that is gone is the verb's affair */
+    return id && verify_same_id(item->message_id, id); /* on such a server a UID that is gone may hit another message */
 }
 
 /* Out of the batch with those whose UID has another message now. True if some are left. */
@@ -69,7 +69,9 @@ static bool drop_strangers(struct verification *v) {
             i++;
             continue;
         }
-        log_warn(&batch_env(batch)->log, "UID %u is another message now: nothing is done to it", item->uid);
+        if (g_hash_table_contains(v->ids, GUINT_TO_POINTER(item->uid))) {
+            log_warn(&batch_env(batch)->log, "UID %u is another message now: nothing is done to it", item->uid);
+        }
         bool last = batch->items->len == 1;
         batch_done_item(batch, item, true, NULL, 0, 0);
         if (last) {
@@ -77,6 +79,11 @@ static bool drop_strangers(struct verification *v) {
         }
     }
     return true;
+}
+
+static void verification_free(struct verification *v) {
+    g_hash_table_destroy(v->ids);
+    g_free(v);
 }
 
 static void compared(void *user, const session_result *result) {
@@ -90,23 +97,44 @@ static void compared(void *user, const session_result *result) {
             batch_again(batch, false);
         }
     }
-    g_hash_table_destroy(v->ids);
-    g_free(v);
+    verification_free(v);
+}
+
+/* Of those that are there: asked for a message that is gone, GNU Mailutils answers BAD. */
+static void found(void *user, const session_result *result) {
+    struct verification *v = user;
+    struct action_batch *batch = v->batch;
+    imap_set here = IMAP_SET_INIT;
+
+    if (!result->err && !result->found_whole) {
+        batch_again(batch, false);
+        verification_free(v);
+        return;
+    }
+    if (result->err || imap_set_is_empty(result->found) || !batch_session(batch)) {
+        compared(v, result);
+        return;
+    }
+    imap_set_add_ranges(&here, (imap_ranges){result->found->ranges, result->found->count});
+    session_call call = batch_call(batch, compared);
+    call.data = delivered;
+    call.user = v;
+    session_fetch(batch_session(batch), &here, &verify_want, &call);
+    imap_set_release(&here);
 }
 
 void verify_start(struct action_batch *batch) {
     const session_info *info = session_info_get(batch_session(batch));
     struct verification *v;
 
-    if (!info || !info->quirks->check_identity || ((action_item *)batch->items->pdata[0])->maybe_done) {
+    if (!info || !info->quirks->check_identity) {
         batch->verb->start(batch);
         return;
     }
     v = g_new0(struct verification, 1);
     v->batch = batch;
     v->ids = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
-    session_call call = batch_call(batch, compared);
-    call.data = delivered;
+    session_call call = batch_call(batch, found);
     call.user = v;
-    session_fetch(batch_session(batch), &batch->uids, &verify_want, &call);
+    session_search(batch_session(batch), &(imap_search_want){.uids = &batch->uids}, &call);
 }

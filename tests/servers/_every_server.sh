@@ -297,6 +297,17 @@ EOT
     stop_daemon
 }
 
+# Where there is no UID EXPUNGE and the user allows the other one.
+expunge_allowed() {
+    more='allow_expunge = true,'
+    "$1"
+    expunged=$?
+    more=''
+    return "$expunged"
+}
+expunge_allowed_every_action() { expunge_allowed every_action; }
+expunge_allowed_killed() { expunge_allowed daemon_is_killed; }
+
 # The folder is deleted and made anew under the daemon: what is in it is new, what was handled is not handled again.
 made_anew() {
     reconcile=1s
@@ -380,6 +391,8 @@ case_for fault_46_a_missing_target_is_made_or_refused missing_target
 case_for fault_28_mail_that_arrives_while_the_daemon_is_down while_down
 case_for the_server_is_killed_and_comes_back server_is_killed
 case_for fault_53_killed_in_the_middle_of_a_batch daemon_is_killed
+[ "$uidplus" = yes ] || case_for every_action_with_expunge expunge_allowed_every_action
+[ "$uidplus" = yes ] || case_for fault_53_killed_in_the_middle_of_a_batch_with_expunge expunge_allowed_killed
 case_for fault_32_a_folder_made_anew made_anew
 case_for fault_37_a_watched_folder_goes_away folder_goes_away
 case_for header_body_and_attachment conditions

@@ -216,6 +216,9 @@ EOT
 identity() { # Message-ID that UID 10 has when it is to be moved; what follows
     play 'MOVE XSTOP' <<EOT || return 1
 $arrival
+C: <t> UID SEARCH ...UID 10
+S: * ESEARCH (TAG "<t>") UID ALL 10
+S: <t> OK done
 C: <t> UID FETCH 10 (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])
 S-: * 1 FETCH (UID 10 BODY[HEADER.FIELDS (MESSAGE-ID)] 
 L: Message-ID: <$1@test>\\r\\n\\r\\n
