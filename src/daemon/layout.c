@@ -64,16 +64,22 @@ static bool matches(const char *pattern, const char *name, char delimiter) {
     return match;
 }
 
+static void expand_pattern(const struct account *a, const char *pattern, bool inbox, struct wanted *list) {
+    for (size_t i = 0; i < mailboxes_count(a->boxes); i++) {
+        const mailbox *box = mailboxes_at(a->boxes, i);
+        if (imap_mailbox_is_inbox(box->name) == inbox && !(box->attrs & IMAP_ATTR_NOSELECT) &&
+            matches(pattern, box->name, mailboxes_delimiter(a->boxes))) {
+            want(list, box->name, true);
+        }
+    }
+}
+
 static void expand(const struct account *a, const char *pattern, struct wanted *list) {
     char *name = NULL;
 
     if (is_pattern(pattern)) {
-        for (size_t i = 0; i < mailboxes_count(a->boxes); i++) {
-            const mailbox *box = mailboxes_at(a->boxes, i);
-            if (!(box->attrs & IMAP_ATTR_NOSELECT) && matches(pattern, box->name, mailboxes_delimiter(a->boxes))) {
-                want(list, box->name, true);
-            }
-        }
+        expand_pattern(a, pattern, true, list); /* INBOX first: what comes first is watched best */
+        expand_pattern(a, pattern, false, list);
         return;
     }
     g_autoptr(error) err = mailboxes_resolve(a->boxes, pattern, &name);

@@ -6,7 +6,7 @@
 /* Busy so long in one folder, a connection gives those that wait to another. */
 #define RELIEVE_MS 5000
 /* A connection that is there for work only stays so long without any. */
-#define LINGER_MS 30000
+#define LINGER_MS 15000
 
 void next_left(struct watcher *w) {
     if (w->at) {

@@ -78,6 +78,17 @@ folders_come_and_go() {
     folders=49
 }
 
+# "*" begins with INBOX, whatever the alphabet says: its mail comes with its header fields.
+any_folder() {
+    folders=3
+    make_folders && start_proxy && config 'watch = { "*" },' <<'EOT' || return 1
+rule "inbox" { folder = "INBOX", when = from:contains "@", actions = { move "Target" } }
+EOT
+    daemon && wait_for 60 all_pushed 8 && deliver_to INBOX a && wait_for 20 has Target a || return 1
+    expect "not asked for" test "$(log_count '> [^ ]* UID FETCH')" -eq 0 && stop_daemon
+    folders=49
+}
+
 # What came while nothing was connected is told by the first STATUS.
 while_down() {
     folders=5
@@ -152,6 +163,7 @@ cut_again_and_again() {
 test_case fifty_folders_on_one_connection fifty_folders
 test_case fault_29_delivered_within_a_second_of_select lost_wake_up
 test_case folders_that_appear_later_are_watched_and_renamed_ones_too folders_come_and_go
+test_case any_folder_begins_with_inbox any_folder
 test_case what_came_meanwhile_is_told_by_status while_down
 test_case a_busy_connection_gives_what_waits_to_another busy_elsewhere
 test_case without_notify_the_rest_is_asked_for_in_rounds disabled
