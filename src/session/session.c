@@ -227,8 +227,8 @@ static void on_data(void *user, const uint8_t *bytes, size_t len) {
     s->quiet_before = quiet_for(s);
     s->stats.bytes_in += len;
     s->stats.last_heard = session_now(s);
-    if (s->state != SESSION_LOGOUT) {
-        s->probe_until = 0;
+    if (s->state != SESSION_LOGOUT && s->probe_until) {
+        s->probe_until = session_now(s) + s->probe_ms;
     }
     imap_parser_feed(s->parser, (const char *)bytes, len);
     while (session_alive(s) && (got = imap_parser_next(s->parser, &response, &err)) == IMAP_HAVE) {
@@ -394,6 +394,7 @@ void session_probe(session *s, uint32_t within_ms) {
     if (s->state != SESSION_READY) {
         return;
     }
+    s->probe_ms = within_ms;
     s->probe_until = session_now(s) + within_ms;
     err = imap_command_noop(&s->writer, &command);
     exchange_queue(s, exchange_new(&exchange_probe, &call), command, err);

@@ -310,6 +310,12 @@ static void finish_status(session *s, exchange *x, const imap_response *r, sessi
 
 /* ---- anything else ---- */
 
+static void finish_probe(session *s, exchange *x, const imap_response *r, session_result *result) {
+    if (s->state != SESSION_LOGOUT) {
+        s->probe_until = 0;
+    }
+}
+
 static bool claim_other(session *s, exchange *x, const imap_response *r) {
     (void)s;
     if (!(x->data_kinds & BIT(r->kind))) {
@@ -323,7 +329,7 @@ static bool claim_other(session *s, exchange *x, const imap_response *r) {
 
 const exchange_type exchange_plain = {.name = "command"};
 const exchange_type exchange_notify = {.name = "NOTIFY"};
-const exchange_type exchange_probe = {.name = "NOOP", .unpaced = true};
+const exchange_type exchange_probe = {.name = "NOOP", .unpaced = true, .finish = finish_probe};
 const exchange_type exchange_other = {.name = "command", .claim = claim_other};
 const exchange_type exchange_select = {
     .name = "SELECT", .barrier = true, .moves_on = true, .claim = claim_select, .finish = finish_select};
