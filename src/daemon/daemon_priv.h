@@ -73,6 +73,7 @@ struct account {
     GPtrArray *watchers; /* struct watcher; the first lists the folders and asks for the STATUS of others */
     GPtrArray *folders;  /* struct folder, in watch order */
     struct round *round; /* round.c */
+    int64_t listed, listed_before; /* wall clock, seconds: the last two LISTs of folders; 0 = none */
     uint64_t no_push_until; /* elapsed ms; the server refused NOTIFY or could not keep up */
     session_idle_memory idle_memory;
     session_pace pace;
@@ -102,8 +103,9 @@ struct folder *account_folder(const struct account *a, const char *name); /* NUL
 
 /* --- layout.c: which connection watches which folder -------------------------------------------------------------------- */
 
-/* The folder list is there, or what a connection can watch has changed: folders for what `watch` names, each with a
- * connection. Folders that a pattern named and that are gone are forgotten. */
+/* A new list of folders is there. */
+void layout_listed(struct account *a);
+/* What a connection can watch has changed: folders for what `watch` names, each with a connection. Folders that a pattern named and that are gone are forgotten. */
 void layout_make(struct account *a);
 /* A connection has been busy in one folder while others wait: the worker takes those. False if there is none. */
 bool layout_relieve(struct watcher *w);
@@ -216,6 +218,7 @@ struct folder {
     const char *roles[4]; /* special-use names, NULL-terminated, static */
     bool selected;        /* the watcher's session has it selected */
     bool missing;         /* SELECT said it does not exist */
+    int64_t appeared;     /* wall clock, seconds: it was not there then yet, and is there now; 0 = it was found there */
     bool by_pattern;      /* found by a pattern in `watch`: forgotten when it is gone */
     bool read_only;
     bool dirty;           /* wants to be visited */
@@ -263,6 +266,7 @@ struct folder *folder_new(struct account *a, struct watcher *w, const char *name
 void folder_free(struct folder *f);
 void folder_select(struct folder *f);
 void folder_selected(struct folder *f, const session_result *result); /* also after the queue had to leave it */
+void folder_not_there(struct folder *f);  /* the server says so: should it appear, what it holds then is new */
 void folder_unselected(struct folder *f); /* connection lost, or another folder is selected */
 void folder_rescope(struct folder *f);    /* the rules changed */
 /* Do what is missing next: scope, cursor, UIDVALIDITY, resume, look. */

@@ -148,6 +148,11 @@ void folder_select(struct folder *f) {
     session_select(f->watcher->session, f->name, false, &options, &(session_call){.done = selected, .user = f});
 }
 
+void folder_not_there(struct folder *f) {
+    f->missing = true;
+    f->appeared = clock_wall_ms(f->account->keeper->clock) / 1000;
+}
+
 void folder_selected(struct folder *f, const session_result *result) {
     if (result->err) {
         folder_set_trouble(f, result->err);
@@ -155,7 +160,7 @@ void folder_selected(struct folder *f, const session_result *result) {
             if (!f->missing) {
                 log_warn(&f->log, "cannot be selected: %s", result->err->text);
             }
-            f->missing = true;
+            folder_not_there(f);
             folder_unselected(f);
             watcher_nudge(f->watcher);
         }

@@ -128,6 +128,7 @@ static void add_or_give(struct account *a, const char *name, bool by_pattern, st
     if (!f) {
         f = folder_new(a, w, name, box ? box->attrs : 0);
         f->by_pattern = by_pattern;
+        f->appeared = box ? a->listed_before : 0;
         f->dirty = true;
         g_ptr_array_add(a->folders, f);
         g_ptr_array_add(w->folders, f);
@@ -192,6 +193,12 @@ void layout_make(struct account *a) {
     g_ptr_array_free(list.names, TRUE);
     g_array_free(list.by_pattern, TRUE);
     set_going(a);
+}
+
+void layout_listed(struct account *a) {
+    a->listed_before = a->listed;
+    a->listed = clock_wall_ms(a->keeper->clock) / 1000;
+    layout_make(a);
 }
 
 bool layout_relieve(struct watcher *w) {

@@ -126,7 +126,7 @@ void round_told(struct folder *f, const imap_status *s) {
 }
 
 static void not_there(struct folder *f, const error *err) {
-    f->missing = true;
+    folder_not_there(f);
     folder_set_trouble(f, err);
     if (f->by_pattern) {
         round_relist(f->account->round);
@@ -318,7 +318,7 @@ static void relisted(void *user, const error *err) {
     r->pending--;
     r->listed = loop_now(r->account->keeper->loop);
     if (!err) {
-        layout_make(r->account);
+        layout_listed(r->account);
     }
     round_plan(r);
 }

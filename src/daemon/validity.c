@@ -65,19 +65,33 @@ static void found_since(void *user, const session_result *result) {
     }
 }
 
+/* From when on mail is new: as `backlog` says, or since the folder was known not to be there. 0 = from now on. */
+static int64_t new_since(const struct folder *f) {
+    const wire_account *c = f->account->config;
+    int64_t since = 0;
+
+    if (c->backlog == WIRE_BACKLOG_SINCE) {
+        since = (clock_wall_ms(f->account->keeper->clock) - (int64_t)c->backlog_ms) / 1000;
+    }
+    if (f->appeared && (!since || f->appeared - SLACK_S < since)) {
+        since = f->appeared - SLACK_S;
+    }
+    return since;
+}
+
 static void first_sight(struct folder *f) {
     const wire_account *c = f->account->config;
+    int64_t since = new_since(f);
     session *s = folder_session(f);
     const session_folder *now = session_selected(s);
     session_call call = {.user = f};
 
     if (c->backlog == WIRE_BACKLOG_ALL || (now && !now->exists && !now->uidnext)) {
         start_after(f, 0);
-    } else if (c->backlog == WIRE_BACKLOG_SINCE) {
-        int64_t since = (clock_wall_ms(f->account->keeper->clock) - (int64_t)c->backlog_ms) / 1000;
+    } else if (since) {
         f->not_before = since;
         call.done = found_since;
-        session_search(s, &(imap_search_want){.since = since}, &call);
+        session_search(s, &(imap_search_want){.since = since - DAY_S}, &call); /* the day of the server's time zone */
     } else if (now && now->uidnext) {
         start_after(f, now->uidnext - 1);
     } else {

@@ -88,7 +88,7 @@ static void listed(void *user, const error *err) {
         }
         return;
     }
-    layout_make(w->account);
+    layout_listed(w->account);
     round_now(w->account->round);
 }
 
