@@ -8,7 +8,8 @@
  * A job that holds its evaluator for a fifth of a second lets no other wait: those go to another one. If it holds it for
  * more than limits.deadline of CPU without a frame, it is killed with it. Whoever was at work when an evaluator died is
  * told by its board (wire/board.h) and gets `died`; the other jobs it held begin again from their EVAL on another one,
- * without their owner noticing more than needs asked a second time.
+ * without their owner noticing more than needs asked a second time. Only a job that three evaluators had read when they
+ * died gets `died` without having been at work: one of them may have died of it all the same.
  *
  * An evaluator is also replaced after many messages or when it has grown. All of them are forked from one process that
  * has read the config (wire/nursery.h): what happens to the file on disk changes nothing before pool_reload(). Only if

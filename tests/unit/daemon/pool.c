@@ -121,6 +121,10 @@ static void fake_eval(struct fake *f, const wire_eval *e) {
         raise(SIGSEGV);
     } else if (strcmp(e->folder, "need") == 0) {
         send_need(e->job);
+    } else if (strcmp(e->folder, "deaf") == 0) {
+        f->board->phase = WIRE_PHASE_IDLE;
+        send_need(e->job);
+        pause();
     } else if (strcmp(e->folder, "fail") == 0) {
         send_fail(e->job);
     } else if (strcmp(e->folder, "garbage") == 0) {
@@ -163,6 +167,7 @@ static int fake_evaluator(struct fake *f, int fd, int board_fd) {
     send_message(m);
     f->board = mmap(NULL, sizeof(wire_board), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0);
     while ((n = read(wire_fd, buffer, sizeof buffer)) > 0) {
+        f->board->reads++;
         wire_decoder_feed(in, buffer, (size_t)n);
         while (wire_decoder_next(in, &m, &err) == WIRE_HAVE) {
             if (m->type == WIRE_EVAL) {
@@ -547,6 +552,46 @@ static void fault_60_jobs_whose_evaluator_was_killed_from_outside_begin_again(vo
     end(&f);
 }
 
+static void turn_until_handed_out_after_deaths(struct fixture *f, uint64_t deaths) {
+    while (pool_get_stats(f->pool).deaths < deaths || pool_get_stats(f->pool).queued) {
+        assert_true(loop_turn(f->loop, true));
+    }
+}
+
+/* As when all are killed at once: of each the end is seen only after the job went there. */
+static void fault_60_evaluators_that_died_before_they_read_a_job_do_not_count_against_it(void **state) {
+    struct fixture f;
+    struct message msg, deaf[4];
+
+    (void)state;
+    begin(&f, "a b", 5, 1);
+    while (pool_get_stats(f.pool).ready < 5) {
+        assert_true(loop_turn(f.loop, true));
+    }
+    submit(&f, &msg, "work", "need", 1);
+    for (unsigned i = 0; i < 4; i++) {
+        submit(&f, &deaf[i], "work", "deaf", 1);
+    }
+    turn_until(&f, &msg.needs, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        turn_until(&f, &deaf[i].needs, 1);
+        pool_cancel(f.pool, deaf[i].job);
+    }
+    kill(msg.pid, SIGKILL);
+    for (unsigned i = 0; i < 4; i++) {
+        turn_until_handed_out_after_deaths(&f, i + 1);
+        assert_int_equal(msg.deaths, 0);
+        assert_int_equal(msg.needs, 1);
+        kill(deaf[i].pid, SIGKILL);
+    }
+    turn_until_handed_out_after_deaths(&f, 5);
+    assert_int_equal(msg.deaths, 0);
+    turn_until(&f, &msg.needs, 2);
+    answer(&f, &msg, "x");
+    turn_until(&f, &msg.plans, 1);
+    end(&f);
+}
+
 static void a_job_that_no_evaluator_survives_is_given_up_even_if_none_was_at_work(void **state) {
     struct fixture f;
     struct message vanish, garbage;
@@ -838,6 +883,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(fault_61_a_job_that_spins_lets_no_other_wait_for_its_end),
         cmocka_unit_test(fault_60_a_job_that_crashes_its_evaluator_each_time_is_told_each_time),
         cmocka_unit_test(fault_60_jobs_whose_evaluator_was_killed_from_outside_begin_again),
+        cmocka_unit_test(fault_60_evaluators_that_died_before_they_read_a_job_do_not_count_against_it),
         cmocka_unit_test(a_job_that_no_evaluator_survives_is_given_up_even_if_none_was_at_work),
         cmocka_unit_test(a_suspect_shares_its_evaluator_with_nobody),
         cmocka_unit_test(accounts_are_served_in_turn),
