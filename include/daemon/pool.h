@@ -13,7 +13,8 @@
  *
  * An evaluator is also replaced after many messages or when it has grown. All of them are forked from one process that
  * has read the config (wire/nursery.h): what happens to the file on disk changes nothing before pool_reload(). Only if
- * that process dies (it sees no mail), the config is read again, and `loaded` or `refused` is called as after a reload.
+ * that process dies (it sees no mail), the config is read again, and `loaded` or `refused` is called as after a reload:
+ * after `refused` once more, after a delay that grows to a minute, until it is good. Until then jobs wait.
  *
  * Everything happens on the loop's thread. No callback is made from inside pool_new, pool_submit, pool_scope, pool_answer,
  * pool_cancel or pool_reload; callbacks may call any of these, but not pool_free.

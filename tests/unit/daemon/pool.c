@@ -815,6 +815,28 @@ static void when_the_nursery_dies_the_config_is_read_again(void **state) {
     end(&f);
 }
 
+static void the_config_is_read_until_it_is_good_when_the_nursery_has_died(void **state) {
+    struct fixture f;
+    struct message msg, killer;
+
+    (void)state;
+    begin(&f, "a b", 2, 0);
+    turn_until(&f, &f.loaded, 1);
+    write_config(&f, "mistake");
+    submit(&f, &killer, "a", "nursery", 1);
+    turn_until(&f, &f.refused, 1);
+    assert_true(f.refused_with_config);
+    submit(&f, &msg, "a", "plan", 1);
+    write_config(&f, "dies");
+    turn_until(&f, &f.refused, 2);
+    assert_false(f.refused_with_config);
+    write_config(&f, "new b");
+    turn_until(&f, &msg.plans, 1);
+    assert_string_equal(msg.config, "new b");
+    assert_int_equal(f.loaded, 2);
+    end(&f);
+}
+
 static void on_plan_submit_next(void *user, wire_message *m) {
     struct message *msg = user;
     static const pool_job_events events = {on_need, on_plan_submit_next, on_fail, on_died};
@@ -896,6 +918,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_replacement_has_the_rules_in_use_whatever_became_of_the_file),
         cmocka_unit_test(evaluators_that_are_never_ready_cost_no_message),
         cmocka_unit_test(when_the_nursery_dies_the_config_is_read_again),
+        cmocka_unit_test(the_config_is_read_until_it_is_good_when_the_nursery_has_died),
         cmocka_unit_test(callbacks_may_submit_and_cancel),
         cmocka_unit_test(large_messages_pass),
         cmocka_unit_test(a_pool_with_jobs_in_every_state_can_be_freed),
