@@ -35,6 +35,13 @@ void pool_respawn_later(pool *p) {
     loop_timer_start(p->respawn, MIN(delay, RESPAWN_MAX_MS));
 }
 
+/* Without the nursery of the config in use nothing is evaluated: what is there instead is not left at that. */
+static void retry_if_lost(pool *p) {
+    if (p->current && p->current->dead) {
+        pool_respawn_later(p);
+    }
+}
+
 /* Takes err over; NULL changes nothing. */
 static void failed_to_start(pool *p, error *err) {
     if (err) {
@@ -108,6 +115,7 @@ void pool_on_loaded(struct generation *g, wire_message *config) {
         wire_message_free(config);
     } else if (config->u.config.n_mistakes) {
         drop_next(p);
+        retry_if_lost(p);
         p->events.refused(p->user, config, NULL);
     } else {
         adopt_next(p, config);
@@ -119,6 +127,7 @@ void pool_on_nursery_lost(struct generation *g, error *err) {
 
     if (g == p->next) {
         drop_next(p);
+        retry_if_lost(p);
         p->events.refused(p->user, NULL, err);
         return;
     }
@@ -134,7 +143,11 @@ error *pool_reload(pool *p, const char *path) {
         g_free(p->path);
         p->path = g_strdup(path);
     }
-    return begin_next(p);
+    error *err = begin_next(p);
+    if (err) {
+        retry_if_lost(p); /* it may just have been read again */
+    }
+    return err;
 }
 
 void pool_log(pool *p, wire_message *m) {

@@ -46,6 +46,11 @@ static void tell(struct job *job, const char *reason, const wire_rule *rule) {
     job_free(job);
 }
 
+/* All evaluators may be killed at once, and a job handed to one after the other before the end of each is seen. */
+static bool was_read(const struct job *job) {
+    return atomic_load(&job->worker->board->reads) != job->reads;
+}
+
 static void settle_jobs(struct worker *w, const struct blame *blame, const char *reason) {
     struct job *job;
 
@@ -53,11 +58,12 @@ static void settle_jobs(struct worker *w, const struct blame *blame, const char 
     while ((job = g_queue_peek_tail(&w->jobs))) {
         /* The board may be older than the NEED that came last. */
         bool guilty = job->id == blame->job && !job->waits;
+        bool counts = !w->expected && was_read(job);
         worker_drop_job(job);
         if (guilty) {
             job_forget(w->p, job);
             tell(job, reason, blame->rule);
-        } else if (!w->expected && ++job->handed >= POOL_HANDED_MAX) {
+        } else if (counts && ++job->handed >= POOL_HANDED_MAX) {
             g_autofree char *many = g_strdup_printf("died with %u evaluators, lastly: %s", job->handed, reason);
             job_forget(w->p, job);
             tell(job, many, NULL);

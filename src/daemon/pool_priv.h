@@ -22,7 +22,7 @@
 #include "wire/nursery.h"
 
 #define POOL_TICK_MS 100
-#define POOL_HANDED_MAX 3                   /* evaluators a job may lose without having been at work */
+#define POOL_HANDED_MAX 3                   /* evaluators a job may lose that read it, without having been at work */
 #define POOL_WAITING_MAX 1024               /* jobs an evaluator holds at most, waiting ones included */
 #define POOL_WORKER_BYTES (32 * 1024 * 1024) /* frames of the jobs that an evaluator holds, unless it holds just one */
 #define POOL_QUEUE_BYTES (64 * 1024 * 1024)
@@ -49,7 +49,8 @@ struct job {
     GBytes *frame; /* EVAL or SCOPE, to be sent again if need be */
     size_t bytes;  /* sent to the worker, answers included */
     unsigned attempt;
-    unsigned handed; /* evaluators lost */
+    unsigned handed; /* evaluators lost that read it, or may have */
+    uint64_t reads;  /* of the worker's board when it went there */
     uint64_t given_back_by; /* worker that still has its frames: it may not get it again; 0 = none */
     const pool_job_events *events;
     pool_scope_fn on_scope;

@@ -17,6 +17,7 @@ void worker_take_job(struct worker *w, struct job *job) {
     job->worker = w;
     job->waits = false;
     job->bytes = len;
+    job->reads = atomic_load(&w->board->reads);
     job->link.data = job;
     g_queue_push_tail_link(&w->jobs, &job->link);
     w->bytes += len;

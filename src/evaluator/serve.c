@@ -244,6 +244,7 @@ void serve_jobs(struct evaluator *e) {
             return;
         }
         if (n > 0) {
+            atomic_fetch_add(&e->board->reads, 1);
             serve_feed(e, buffer, (size_t)n, handle);
         } else if (errno != EINTR) {
             e->failed = true;

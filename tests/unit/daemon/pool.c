@@ -121,6 +121,10 @@ static void fake_eval(struct fake *f, const wire_eval *e) {
         raise(SIGSEGV);
     } else if (strcmp(e->folder, "need") == 0) {
         send_need(e->job);
+    } else if (strcmp(e->folder, "deaf") == 0) {
+        f->board->phase = WIRE_PHASE_IDLE;
+        send_need(e->job);
+        pause();
     } else if (strcmp(e->folder, "fail") == 0) {
         send_fail(e->job);
     } else if (strcmp(e->folder, "garbage") == 0) {
@@ -163,6 +167,7 @@ static int fake_evaluator(struct fake *f, int fd, int board_fd) {
     send_message(m);
     f->board = mmap(NULL, sizeof(wire_board), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0);
     while ((n = read(wire_fd, buffer, sizeof buffer)) > 0) {
+        f->board->reads++;
         wire_decoder_feed(in, buffer, (size_t)n);
         while (wire_decoder_next(in, &m, &err) == WIRE_HAVE) {
             if (m->type == WIRE_EVAL) {
@@ -547,6 +552,46 @@ static void fault_60_jobs_whose_evaluator_was_killed_from_outside_begin_again(vo
     end(&f);
 }
 
+static void turn_until_handed_out_after_deaths(struct fixture *f, uint64_t deaths) {
+    while (pool_get_stats(f->pool).deaths < deaths || pool_get_stats(f->pool).queued) {
+        assert_true(loop_turn(f->loop, true));
+    }
+}
+
+/* As when all are killed at once: of each the end is seen only after the job went there. */
+static void fault_60_evaluators_that_died_before_they_read_a_job_do_not_count_against_it(void **state) {
+    struct fixture f;
+    struct message msg, deaf[4];
+
+    (void)state;
+    begin(&f, "a b", 5, 1);
+    while (pool_get_stats(f.pool).ready < 5) {
+        assert_true(loop_turn(f.loop, true));
+    }
+    submit(&f, &msg, "work", "need", 1);
+    for (unsigned i = 0; i < 4; i++) {
+        submit(&f, &deaf[i], "work", "deaf", 1);
+    }
+    turn_until(&f, &msg.needs, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        turn_until(&f, &deaf[i].needs, 1);
+        pool_cancel(f.pool, deaf[i].job);
+    }
+    kill(msg.pid, SIGKILL);
+    for (unsigned i = 0; i < 4; i++) {
+        turn_until_handed_out_after_deaths(&f, i + 1);
+        assert_int_equal(msg.deaths, 0);
+        assert_int_equal(msg.needs, 1);
+        kill(deaf[i].pid, SIGKILL);
+    }
+    turn_until_handed_out_after_deaths(&f, 5);
+    assert_int_equal(msg.deaths, 0);
+    turn_until(&f, &msg.needs, 2);
+    answer(&f, &msg, "x");
+    turn_until(&f, &msg.plans, 1);
+    end(&f);
+}
+
 static void a_job_that_no_evaluator_survives_is_given_up_even_if_none_was_at_work(void **state) {
     struct fixture f;
     struct message vanish, garbage;
@@ -770,6 +815,28 @@ static void when_the_nursery_dies_the_config_is_read_again(void **state) {
     end(&f);
 }
 
+static void the_config_is_read_until_it_is_good_when_the_nursery_has_died(void **state) {
+    struct fixture f;
+    struct message msg, killer;
+
+    (void)state;
+    begin(&f, "a b", 2, 0);
+    turn_until(&f, &f.loaded, 1);
+    write_config(&f, "mistake");
+    submit(&f, &killer, "a", "nursery", 1);
+    turn_until(&f, &f.refused, 1);
+    assert_true(f.refused_with_config);
+    submit(&f, &msg, "a", "plan", 1);
+    write_config(&f, "dies");
+    turn_until(&f, &f.refused, 2);
+    assert_false(f.refused_with_config);
+    write_config(&f, "new b");
+    turn_until(&f, &msg.plans, 1);
+    assert_string_equal(msg.config, "new b");
+    assert_int_equal(f.loaded, 2);
+    end(&f);
+}
+
 static void on_plan_submit_next(void *user, wire_message *m) {
     struct message *msg = user;
     static const pool_job_events events = {on_need, on_plan_submit_next, on_fail, on_died};
@@ -838,6 +905,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(fault_61_a_job_that_spins_lets_no_other_wait_for_its_end),
         cmocka_unit_test(fault_60_a_job_that_crashes_its_evaluator_each_time_is_told_each_time),
         cmocka_unit_test(fault_60_jobs_whose_evaluator_was_killed_from_outside_begin_again),
+        cmocka_unit_test(fault_60_evaluators_that_died_before_they_read_a_job_do_not_count_against_it),
         cmocka_unit_test(a_job_that_no_evaluator_survives_is_given_up_even_if_none_was_at_work),
         cmocka_unit_test(a_suspect_shares_its_evaluator_with_nobody),
         cmocka_unit_test(accounts_are_served_in_turn),
@@ -850,6 +918,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_replacement_has_the_rules_in_use_whatever_became_of_the_file),
         cmocka_unit_test(evaluators_that_are_never_ready_cost_no_message),
         cmocka_unit_test(when_the_nursery_dies_the_config_is_read_again),
+        cmocka_unit_test(the_config_is_read_until_it_is_good_when_the_nursery_has_died),
         cmocka_unit_test(callbacks_may_submit_and_cancel),
         cmocka_unit_test(large_messages_pass),
         cmocka_unit_test(a_pool_with_jobs_in_every_state_can_be_freed),

@@ -328,13 +328,18 @@ static void frames_out_of_turn_end_an_evaluator_and_only_that_one(void **state) 
     load(&n);
     fork_one(&n, 1, &a);
     fork_one(&n, 2, &b);
+    assert_int_equal(a.board->reads, 0);
     send_frame(&a.wire, m);
     assert_null(next(&a.wire, WIRE_PLAN));
     assert_dead(&n, 1, 1, 0);
+    assert_int_equal(a.board->reads, 1);
+    assert_int_equal(a.board->turn, 0);
     evaluate(&b, 1);
+    uint64_t reads = b.board->reads;
     assert_int_equal(write(b.wire.fd, "\0\0\0\1\xc1", 5), 5);
     assert_null(next(&b.wire, WIRE_PLAN));
     assert_dead(&n, 2, 1, 0);
+    assert_int_equal(b.board->reads, reads + 1);
     forget(&a);
     forget(&b);
     end(&n, 0);
