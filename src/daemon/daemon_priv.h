@@ -200,7 +200,7 @@ bool push_fetch(struct watcher *w, const imap_fetch *fetch);
 void push_status(struct watcher *w, const char *name, const imap_status *status);
 void push_overflow(struct watcher *w);
 
-/* --- folder.c, look.c, resume.c ------------------------------------------------------------------------------------------ */
+/* --- folder.c, look*.c, resume.c ------------------------------------------------------------------------------------------ */
 
 struct look;
 struct roll;
@@ -252,7 +252,7 @@ struct folder {
     unsigned arrivals_sent, arrivals_done;
     GPtrArray *needs;     /* struct need not answered yet */
     GPtrArray *refetches; /* resume.c's, under way */
-    GHashTable *recent;   /* identity -> message.c's struct recent: copies delivered at the same time */
+    GHashTable *recent;   /* identity -> identity.c's struct recent: copies delivered at the same time */
     action_queue *actions;
     uint64_t last_proof; /* elapsed: when it was last known to be complete; 0 = never */
     uint64_t arrived;    /* messages since the start */
@@ -365,7 +365,7 @@ void resume_rows(struct keeper *k, const int64_t *rows, size_t n);
 /* validity.c: where the cursor starts, and what a changed UIDVALIDITY means. Ends with folder_advance(). */
 void validity_settle(struct folder *f);
 
-/* --- message.c, need.c ----------------------------------------------------------------------------------------------------- */
+/* --- message*.c, need.c ----------------------------------------------------------------------------------------------------- */
 
 enum message_stage {
     MESSAGE_ARRIVING,   /* fetched, its row on the way into the journal */
@@ -410,7 +410,6 @@ void message_evaluate(struct message *m);
 void message_continue(struct message *m, const struct state_message *stored);
 void message_park(struct message *m, const error *err); /* frees m */
 const imap_fetch_want *message_want(struct folder *f, enum wire_event event); /* valid until the next call */
-const char *message_stage_name(enum message_stage stage);
 void message_finished(void *folder, action_item *item, const action_outcome *outcome);
 /* The message is not there any more: its row is done. Frees m. */
 void message_gone(struct message *m);
