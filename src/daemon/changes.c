@@ -2,9 +2,9 @@
  * Flags that somebody changed and messages that somebody took away, for folders whose rules ask for it.
  *
  * What the server tells by itself, what it says changed since the modification sequence of the last time (CONDSTORE,
- * RFC 7162), or simply the flags of all messages: everything goes to the journal, which compares it with what it keeps and
- * makes the rows (state/changes.h). So telling it too much, or the same again, costs time only, and nothing here has to be
- * remembered over a crash. Messages that went are found by roll.c, or told as VANISHED.
+ * RFC 7162), or simply the flags of all messages: everything goes to the journal, which compares it with what it keeps
+ * and makes the rows (state/changes.h). So telling it too much, or the same again, costs time only, and nothing here
+ * has to be remembered over a crash. Messages that went are found by roll.c, or told as VANISHED.
  */
 #include "changes_priv.h"
 #include "remains_priv.h"
@@ -17,7 +17,7 @@ static struct keeper *keeper_of(const struct changes *c) {
     return c->folder->account->keeper;
 }
 
-/* --- what the rules want --------------------------------------------------------------------------------------------------- */
+/* --- what the rules want ------------------------------------------------------------------------------------------ */
 
 static bool is_for(const wire_rule *rule, const char *account) {
     for (size_t i = 0; i < rule->accounts.n; i++) {
@@ -189,7 +189,7 @@ bool changes_busy(const struct folder *f) {
     return f->changes && (f->changes->compare || f->changes->asked || f->changes->heard->len);
 }
 
-/* --- to the journal ------------------------------------------------------------------------------------------------------------ */
+/* --- to the journal ----------------------------------------------------------------------------------------------- */
 
 static void observed(void *user, const error *err, size_t rows) {
     struct changes *c = user;
@@ -288,7 +288,7 @@ static void soon(struct changes *c) {
     }
 }
 
-/* --- what is heard --------------------------------------------------------------------------------------------------------------- */
+/* --- what is heard ------------------------------------------------------------------------------------------------ */
 
 void changes_note_modseq(struct changes *c, const imap_fetch *fetch) {
     if (fetch->have & IMAP_HAVE_MODSEQ) {
@@ -349,5 +349,6 @@ void changes_applied(void *folder, action_item *const *items, size_t n) {
         g_array_append_val(seen, one);
     }
     changes_flush(f->changes);
-    changes_tell(f->changes, &(struct state_observe){.seen = (const struct state_seen *)(void *)seen->data, .n_seen = seen->len});
+    changes_tell(f->changes,
+                 &(struct state_observe){.seen = (const struct state_seen *)(void *)seen->data, .n_seen = seen->len});
 }

@@ -2,8 +2,8 @@
  * What was not heard is asked for: what changed since the modification sequence of the last time, or the flags of all
  * messages.
  *
- * Where QRESYNC is enabled the same FETCH that asks for changes asks for what vanished. SELECT with QRESYNC would say it
- * a round trip earlier, but is the parameter that servers get wrong.
+ * Where QRESYNC is enabled the same FETCH that asks for changes asks for what vanished. SELECT with QRESYNC would say
+ * it a round trip earlier, but is the parameter that servers get wrong.
  */
 #include "changes_priv.h"
 
@@ -25,7 +25,7 @@ static struct keeper *keeper_of(const struct changes *c) {
     return c->folder->account->keeper;
 }
 
-/* --- what the server can do -------------------------------------------------------------------------------------------------- */
+/* --- what the server can do --------------------------------------------------------------------------------------- */
 
 static bool can(const struct folder *f, enum imap_capability cap, bool enabled) {
     const session_info *info = f->watcher->session ? session_info_get(f->watcher->session) : NULL;
@@ -40,7 +40,7 @@ static bool knows_since(const struct folder *f) {
     return can(f, IMAP_CAP_CONDSTORE, false) && f->cursor.snapshot && f->cursor.modseq && now && now->highestmodseq;
 }
 
-/* --- comparing -------------------------------------------------------------------------------------------------------------------- */
+/* --- comparing ---------------------------------------------------------------------------------------------------- */
 
 void changes_start_over(struct changes *c) {
     struct folder *f = c->folder;
@@ -220,7 +220,7 @@ bool changes_step(struct folder *f) {
     return true;
 }
 
-/* --- folders that are not selected ------------------------------------------------------------------------------------------------- */
+/* --- folders that are not selected -------------------------------------------------------------------------------- */
 
 uint32_t changes_status_items(const struct watcher *w) {
     const session_info *info = session_info_get(w->session);

@@ -122,8 +122,8 @@ bool folder_about_to_act(const struct folder *f) {
 
 /* Work that needs the connection, or soon will: a rotating connection stays as long. */
 bool folder_busy(const struct folder *f) {
-    return f->look || f->starved || roll_busy(f) || f->resuming || f->settling || !f->scope || !f->cursor_known || f->needs->len ||
-           g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
+    return f->look || f->starved || roll_busy(f) || f->resuming || f->settling || !f->scope || !f->cursor_known ||
+           f->needs->len || g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
 }
 
 bool folder_engaged(const struct folder *f) {
@@ -131,7 +131,7 @@ bool folder_engaged(const struct folder *f) {
            g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
 }
 
-/* --- selecting -------------------------------------------------------------------------------------------------------- */
+/* --- selecting ---------------------------------------------------------------------------------------------------- */
 
 static void selected(void *user, const session_result *result) {
     struct folder *f = user;
@@ -188,12 +188,13 @@ void folder_unselected(struct folder *f) {
     action_queue_detach(f->actions);
 }
 
-/* --- what the session tells by itself ------------------------------------------------------------------------------------ */
+/* --- what the session tells by itself ----------------------------------------------------------------------------- */
 
 static bool is_here(const struct folder *f) {
     const session_folder *now = folder_session(f) ? session_selected(folder_session(f)) : NULL;
 
-    return now && f->cursor_known && f->cursor.uidvalidity == now->uidvalidity && imap_mailbox_equal(now->name, f->name);
+    return now && f->cursor_known && f->cursor.uidvalidity == now->uidvalidity &&
+           imap_mailbox_equal(now->name, f->name);
 }
 
 void folder_news(struct folder *f, const imap_fetch *fetch) {
@@ -221,7 +222,7 @@ struct message *folder_message(const struct folder *f, enum wire_event event, ui
     return g_hash_table_lookup(f->by_uid, &key);
 }
 
-/* --- scope and cursor --------------------------------------------------------------------------------------------------- */
+/* --- scope and cursor --------------------------------------------------------------------------------------------- */
 
 static void scope_known(void *user, wire_message *reply) {
     struct folder *f = user;
@@ -322,7 +323,7 @@ void folder_advance(struct folder *f) {
     look_start(f, false);
 }
 
-/* --- due again ------------------------------------------------------------------------------------------------------------ */
+/* --- due again ---------------------------------------------------------------------------------------------------- */
 
 static void on_resume(void *user) {
     struct folder *f = user;

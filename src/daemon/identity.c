@@ -41,8 +41,9 @@ static void forget_past(GHashTable *recent, uint64_t now) {
 
 /*
  * The same mail under another UID was handled before: a server that gave it a new UID, or a person who dragged it back.
- * Two copies that were delivered at the same time (to an alias too) are not that: each is handled. But a copy that comes
- * when the one before it has gone, and not by us, is the same message edited in place (MS-STANXIMAP section 2.1.3).
+ * Two copies that were delivered at the same time (to an alias too) are not that: each is handled. But a copy that
+ * comes when the one before it has gone, and not by us, is the same message edited in place (MS-STANXIMAP
+ * section 2.1.3).
  */
 bool identity_may_be_handled(struct message *m, const wire_plan *plan, const char *identity) {
     struct folder *f = m->folder;

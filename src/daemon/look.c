@@ -1,9 +1,9 @@
 /*
  * Fetch what is above the cursor, whatever the hint was: EXISTS, reconnect, timer.
  *
- * A small gap is one UID FETCH n:*. A large one is listed first and fetched in chunks, several under way. The cursor moves
- * with the rows of a chunk, in one transaction, up to the chunk's last UID: UIDs that are not there any more are passed
- * over, UIDs that are there and were not delivered get a row and are asked for again.
+ * A small gap is one UID FETCH n:*. A large one is listed first and fetched in chunks, several under way. The cursor
+ * moves with the rows of a chunk, in one transaction, up to the chunk's last UID: UIDs that are not there any more are
+ * passed over, UIDs that are there and were not delivered get a row and are asked for again.
  *
  * Messages that turned up below the cursor (roll.c) come the same way, but leave the cursor where it is.
  */
@@ -101,7 +101,7 @@ void look_cancel(struct folder *f) {
     }
 }
 
-/* --- starting ------------------------------------------------------------------------------------------------------------- */
+/* --- starting ----------------------------------------------------------------------------------------------------- */
 
 static void begin(struct folder *f, uint32_t next, uint32_t gap) {
     struct chunk *c = look_chunk_new(f->look);
@@ -113,7 +113,8 @@ static void begin(struct folder *f, uint32_t next, uint32_t gap) {
                        &(session_call){.done = look_chunk_listed, .user = c, .uidvalidity = f->uidvalidity});
     } else {
         session_fetch_from(s, next, message_want(f, WIRE_EVENT_NEW),
-                           &(session_call){.done = look_chunk_fetched, .data = look_chunk_delivered, .user = c, .uidvalidity = f->uidvalidity});
+                           &(session_call){.done = look_chunk_fetched, .data = look_chunk_delivered, .user = c,
+                                           .uidvalidity = f->uidvalidity});
     }
 }
 

@@ -166,8 +166,8 @@ void look_chunk_arrive(struct chunk *c) {
     advance(c->look);
 }
 
-/* Of what was not delivered, what is there is to be asked for again: a row each. n:* names the last message also when it is
- * below n. */
+/* Of what was not delivered, what is there is to be asked for again: a row each. n:* names the last message also when
+ * it is below n. */
 static void verified(void *user, const session_result *result) {
     struct chunk *c = user;
 
@@ -295,7 +295,8 @@ void look_chunk_fetch(struct look *l) {
     imap_set_take(&l->todo, size, session_fetch_room(folder_session(f), want), &c->asked);
     c->from = imap_set_min(&c->asked);
     session_fetch(folder_session(f), &c->asked, want,
-                  &(session_call){.done = look_chunk_fetched, .data = look_chunk_delivered, .user = c, .uidvalidity = f->uidvalidity});
+                  &(session_call){.done = look_chunk_fetched, .data = look_chunk_delivered, .user = c,
+                                  .uidvalidity = f->uidvalidity});
 }
 
 void look_chunk_listed(void *user, const session_result *result) {

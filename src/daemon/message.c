@@ -3,8 +3,8 @@
  *
  *     ARRIVING -> EVALUATING -> PLANNING -> ACTING -> (done)          FETCHING -> EVALUATING: taken up again
  *
- * What is fetched of it is message_data.c's, what goes wrong message_failure.c's. A message that waits (for a webhook, for
- * a failed step's delay) is not kept in memory: the journal has it.
+ * What is fetched of it is message_data.c's, what goes wrong message_failure.c's. A message that waits (for a webhook,
+ * for a failed step's delay) is not kept in memory: the journal has it.
  */
 #include "message_priv.h"
 
@@ -83,7 +83,7 @@ void message_free(struct message *m) {
     watcher_nudge(f->watcher);
 }
 
-/* --- evaluation ------------------------------------------------------------------------------------------------------------ */
+/* --- evaluation --------------------------------------------------------------------------------------------------- */
 
 static void on_need(void *user, wire_message *need) {
     need_serve(user, need);
@@ -111,7 +111,7 @@ void message_evaluate(struct message *m) {
     }
 }
 
-/* --- the plan ---------------------------------------------------------------------------------------------------------------- */
+/* --- the plan ----------------------------------------------------------------------------------------------------- */
 
 /* What the message's log line says; steps on trial are logged one by one and left out of the plan. */
 static void log_plan(const struct message *m, const wire_plan *plan) {
@@ -239,7 +239,8 @@ static void store_plan(struct message *m, wire_message *w) {
     }
     state_plan(message_keeper(m)->state,
                &(struct state_plan){
-                   .row = m->row, .identity = identity, .skip_if_handled = identity_may_be_handled(m, plan, identity), .as_own = m->own,
+                   .row = m->row, .as_own = m->own,
+                   .identity = identity, .skip_if_handled = identity_may_be_handled(m, plan, identity),
                    .meta = m->message_id, .meta_len = m->message_id ? strlen(m->message_id) : 0,
                    .steps = (const struct state_step *)(void *)parts.steps->data, .n_steps = parts.steps->len,
                    .deliveries = (const struct state_delivery *)(void *)parts.deliveries->data,
@@ -273,7 +274,7 @@ void message_gone(struct message *m) {
     message_free(m);
 }
 
-/* --- steps ---------------------------------------------------------------------------------------------------------------------- */
+/* --- steps -------------------------------------------------------------------------------------------------------- */
 
 static void act(struct message *m, uint32_t seq) {
     const wire_step *step = seq && seq <= m->steps->len ? m->steps->pdata[seq - 1] : NULL;

@@ -22,8 +22,8 @@ void message_failed(void *user, wire_message *fail);
 void message_reader_died(void *user, const pool_death *death);
 
 /*
- * A message has its plan, and this identity; NULL = unknown. May the journal pass it over if that mail was handled before
- * (state_plan.skip_if_handled)? Remembers it for the copies that follow.
+ * A message has its plan, and this identity; NULL = unknown. May the journal pass it over if that mail was handled
+ * before (state_plan.skip_if_handled)? Remembers it for the copies that follow.
  */
 bool identity_may_be_handled(struct message *m, const wire_plan *plan, const char *identity);
 

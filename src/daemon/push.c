@@ -1,7 +1,7 @@
 /*
- * What the server pushes (NOTIFY, RFC 5465): new messages of the first folder with the header fields its rules need, STATUS
- * of the others, names of folders that come and go. Together with IDLE: Dovecot's NOTIFY alone loses a message that arrives
- * within a second of SELECT; with IDLE, and a NOOP two seconds after SELECT, none is lost.
+ * What the server pushes (NOTIFY, RFC 5465): new messages of the first folder with the header fields its rules need,
+ * STATUS of the others, names of folders that come and go. Together with IDLE: Dovecot's NOTIFY alone loses a message
+ * that arrives within a second of SELECT; with IDLE, and a NOOP two seconds after SELECT, none is lost.
  *
  * Pushes are hints like EXISTS is; that nothing was missed is proven by STATUS in rounds (round.c).
  */
@@ -68,7 +68,7 @@ static struct push *push_of(struct watcher *w) {
     return w->push;
 }
 
-/* --- asking for it ---------------------------------------------------------------------------------------------------- */
+/* --- asking for it ------------------------------------------------------------------------------------------------ */
 
 static void give_up(struct watcher *w, uint64_t for_ms) {
     struct account *a = w->account;
@@ -194,7 +194,7 @@ void push_leave(struct watcher *w) {
     }
 }
 
-/* --- what comes --------------------------------------------------------------------------------------------------------- */
+/* --- what comes --------------------------------------------------------------------------------------------------- */
 
 void push_selected(struct folder *f) {
     struct watcher *w = f->watcher;
