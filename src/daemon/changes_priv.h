@@ -35,6 +35,10 @@ struct changes {
     struct compare *compare;
 };
 
+static inline struct keeper *changes_keeper(const struct changes *c) {
+    return c->folder->account->keeper;
+}
+
 /* Everything is to be compared: the folder was selected, or its rules are new. */
 void changes_start_over(struct changes *c);
 /* A comparison under way comes to nothing. */

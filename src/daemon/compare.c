@@ -7,7 +7,6 @@
  */
 #include "changes_priv.h"
 
-#define SET_OCTETS (LIMIT_IMAP_COMMAND_LINE - 200)
 /* All flags of a folder are fetched again at the earliest after this, and so much more for each message. */
 #define PAUSE_MS 1000
 #define PAUSE_MS_EACH 0.2
@@ -20,10 +19,6 @@ struct compare {
     imap_set asked;
     uint64_t modseq; /* known to be complete up to here, once it is through */
 };
-
-static struct keeper *keeper_of(const struct changes *c) {
-    return c->folder->account->keeper;
-}
 
 /* --- what the server can do --------------------------------------------------------------------------------------- */
 
@@ -148,6 +143,7 @@ static void fetched(void *user, const session_result *result) {
 
 static void ask(struct compare *p, uint64_t since) {
     struct folder *f = p->changes->folder;
+    session *s = folder_session(f);
     imap_fetch_want want = {.items = IMAP_WANT_FLAGS, .changed_since = since};
     session_call call = {.done = fetched, .data = delivered, .user = p, .uidvalidity = f->uidvalidity};
 
@@ -157,8 +153,8 @@ static void ask(struct compare *p, uint64_t since) {
         want.section_count = 1;
     }
     want.vanished = since && can(f, IMAP_CAP_QRESYNC, true);
-    imap_set_take(&p->todo, since ? SIZE_MAX : CHANGES_CHUNK, SET_OCTETS, &p->asked);
-    session_fetch(folder_session(f), &p->asked, &want, &call);
+    imap_set_take(&p->todo, since ? SIZE_MAX : CHANGES_CHUNK, session_fetch_room(s, &want), &p->asked);
+    session_fetch(s, &p->asked, &want, &call);
 }
 
 static uint64_t pause_ms(const struct folder *f) {
@@ -174,7 +170,7 @@ static void begin(struct changes *c, bool since) {
     /* What was heard before it is asked is in the answer; what is heard meanwhile need not be all. */
     p->modseq = can(f, IMAP_CAP_CONDSTORE, false) && now->highestmodseq ? MAX(c->modseq, now->highestmodseq) : 0;
     c->compare = p;
-    c->compared = loop_now(keeper_of(c)->loop);
+    c->compared = loop_now(changes_keeper(c)->loop);
     c->due = c->fresh = false;
     if (since && f->cursor.last_uid) {
         imap_set_add_range(&p->todo, 1, f->cursor.last_uid);
@@ -242,5 +238,5 @@ bool changes_fit(const struct folder *f, const imap_status *s) {
     /* Nothing tells: once after each connect, and with each reconcile. */
     const struct watcher *w = f->account->watchers->pdata[0];
     return !c->due && c->compared >= w->ready_since &&
-           loop_now(keeper_of(c)->loop) < c->compared + f->account->config->reconcile_ms;
+           loop_now(changes_keeper(c)->loop) < c->compared + f->account->config->reconcile_ms;
 }

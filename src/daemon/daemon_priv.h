@@ -265,6 +265,10 @@ void folder_select(struct folder *f);
 void folder_selected(struct folder *f, const session_result *result); /* also after the queue had to leave it */
 void folder_unselected(struct folder *f); /* connection lost, or another folder is selected */
 void folder_rescope(struct folder *f);    /* the rules changed */
+/* What do rules on that event need of the folder's messages? As pool_scope(); job_out stays as it is where it cannot be
+ * asked. */
+void folder_ask_scope(struct folder *f, enum wire_event event, pool_scope_fn done, void *user, uint64_t *job_out);
+const char **folder_scope_fields(const wire_scope_reply *scope); /* NULL-terminated, views into scope; g_free */
 /* Do what is missing next: scope, cursor, UIDVALIDITY, resume, look. */
 void folder_advance(struct folder *f);
 /* Commands will follow in a moment: messages are on their way from FETCH to their first step. */

@@ -224,6 +224,15 @@ struct message *folder_message(const struct folder *f, enum wire_event event, ui
 
 /* --- scope and cursor --------------------------------------------------------------------------------------------- */
 
+const char **folder_scope_fields(const wire_scope_reply *scope) {
+    const char **fields = g_new0(const char *, scope->fields.n + 1);
+
+    for (size_t i = 0; i < scope->fields.n; i++) {
+        fields[i] = scope->fields.v[i];
+    }
+    return fields;
+}
+
 static void scope_known(void *user, wire_message *reply) {
     struct folder *f = user;
 
@@ -234,16 +243,12 @@ static void scope_known(void *user, wire_message *reply) {
     }
     wire_message_free(f->scope);
     f->scope = reply;
-    const wire_scope_reply *s = &reply->u.scope_reply;
     g_free(f->scope_fields);
-    f->scope_fields = g_new0(const char *, s->fields.n + 1);
-    for (size_t i = 0; i < s->fields.n; i++) {
-        f->scope_fields[i] = s->fields.v[i];
-    }
+    f->scope_fields = folder_scope_fields(&reply->u.scope_reply);
     folder_advance(f);
 }
 
-static void ask_scope(struct folder *f) {
+void folder_ask_scope(struct folder *f, enum wire_event event, pool_scope_fn done, void *user, uint64_t *job_out) {
     wire_message *m = wire_message_new(WIRE_SCOPE);
     g_autofree char *written = mailboxes_written(f->account->boxes, f->name);
 
@@ -253,8 +258,8 @@ static void ask_scope(struct folder *f) {
     for (unsigned i = 0; f->roles[i]; i++) {
         wire_strings_add(m, &m->u.scope.roles, f->roles[i]);
     }
-    m->u.scope.event = WIRE_EVENT_NEW;
-    error *err = pool_scope(f->account->keeper->pool, m, scope_known, f, &f->scope_job);
+    m->u.scope.event = event;
+    error *err = pool_scope(f->account->keeper->pool, m, done, user, job_out);
     if (err) {
         log_error_value(&f->log, LOG_LEVEL_ERROR, err);
         error_free(err);
@@ -297,7 +302,7 @@ void folder_advance(struct folder *f) {
     }
     if (!f->scope) {
         if (!f->scope_job) {
-            ask_scope(f);
+            folder_ask_scope(f, WIRE_EVENT_NEW, scope_known, f, &f->scope_job);
         }
         return;
     }
