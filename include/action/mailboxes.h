@@ -1,7 +1,7 @@
 /*
  * action/mailboxes.h - which folders an account has, what they are for, and making the ones that are missing.
  *
- * One a account, shared by its connections. Names are decoded UTF-8 with the server's delimiter (imap/mailbox.h). The
+ * One an account, shared by its connections. Names are decoded UTF-8 with the server's delimiter (imap/mailbox.h). The
  * list is as old as the last refresh; what create() made is added at once. LIST with special use (RFC 6154) where
  * offered, else roles are guessed by the usual names.
  */

@@ -9,7 +9,8 @@
 
 #include "daemon_priv.h"
 
-/* Messages asked about in one FETCH, and told to the journal in one request. */
+/* Messages asked about in one FETCH (more than session_batch(), flags being small), and told to the journal in one
+ * request. */
 #define CHANGES_CHUNK 500
 /* After a failure. */
 #define CHANGES_AGAIN_MS 10000

@@ -172,7 +172,7 @@ static void told_here(struct folder *f, bool there, const imap_status *s) {
     more = counted && s->messages > now->exists;
     if (more && ++w->untold >= UNTOLD_MAX && !w->polling) {
         log_warn(&w->log, "the server does not tell what is new while a folder is selected: polling every %us",
-                 (unsigned)(w->account->config->poll_ms / 1000));
+                 (unsigned)(pace_poll_ms(w->account) / 1000));
         w->polling = true;
     }
     if (other && !folder_busy(f)) {

@@ -293,7 +293,7 @@ static void on_poll_needed(void *user) {
 
     if (!w->polling) {
         log_info(&w->log, "the server offers no working IDLE: polling every %us",
-                 (unsigned)(w->account->config->poll_ms / 1000));
+                 (unsigned)(pace_poll_ms(w->account) / 1000));
     }
     w->polling = true;
     watcher_nudge(w);
