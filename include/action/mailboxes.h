@@ -1,9 +1,9 @@
 /*
  * action/mailboxes.h - which folders an account has, what they are for, and making the ones that are missing.
  *
- * One a account, shared by its connections. Names are decoded UTF-8 with the server's delimiter (imap/mailbox.h). The list
- * is as old as the last refresh; what create() made is added at once. LIST with special use (RFC 6154) where offered,
- * else roles are guessed by the usual names.
+ * One an account, shared by its connections. Names are decoded UTF-8 with the server's delimiter (imap/mailbox.h). The
+ * list is as old as the last refresh; what create() made is added at once. LIST with special use (RFC 6154) where
+ * offered, else roles are guessed by the usual names.
  */
 #ifndef ACTION_MAILBOXES_H
 #define ACTION_MAILBOXES_H
@@ -31,8 +31,8 @@ const mailbox *mailboxes_find(const mailboxes *m, const char *name); /* NULL if 
 const mailbox *mailboxes_role(const mailboxes *m, uint32_t attr);    /* NULL if there is none */
 char mailboxes_delimiter(const mailboxes *m);
 
-/* A name as a rule wrote it ("Work/2024", "inbox", "\\Junk") to the server's own: an existing folder is preferred, with or
- * without the personal namespace's prefix; else the name it would get. ERROR_NO_FOLDER for a role nobody has,
+/* A name as a rule wrote it ("Work/2024", "inbox", "\\Junk") to the server's own: an existing folder is preferred, with
+ * or without the personal namespace's prefix; else the name it would get. ERROR_NO_FOLDER for a role nobody has,
  * ERROR_INVALID for what cannot be a name. g_free. */
 error *mailboxes_resolve(const mailboxes *m, const char *name, char **name_out) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -2,16 +2,16 @@
  * action/queue.h - carries out the steps of plans on one folder's messages.
  *
  * One queue a watched folder. Items wait in it until a session has the folder selected (attach), are sent with their
- * neighbours of the same kind as one command (at most what session_batch() and the length of a line allow), journaled, and reported. Verbs live one a
- * file behind one table (src/action/verb_priv.h).
+ * neighbours of the same kind as one command (at most what session_batch() and the length of a line allow), journaled,
+ * and reported. Verbs live one a file behind one table (src/action/verb_priv.h).
  *
  * What happens to an item, each exactly once until it is added again:
  *     done       carried out, or found to be done already, or the message is gone (outcome.gone); journaled
  *     failed     it could not be; journaled with a delay, or for good (err->retry NEVER): the caller parks the message
  * and while the connection is down or breaks in the middle, nothing: the item stays and is sent, or looked for, again.
  *
- * An answer that never came leaves the item `maybe_done`: a MOVE is then asked for at the source (gone means done), a COPY
- * looked for at the target above the UIDNEXT that was journaled before, a STORE sent again.
+ * An answer that never came leaves the item `maybe_done`: a MOVE is then asked for at the source (gone means done), a
+ * COPY looked for at the target above the UIDNEXT that was journaled before, a STORE sent again.
  *
  * Ownership: items are the caller's and stay at their address until reported or removed.
  */

@@ -16,7 +16,7 @@
 #define LIMIT_IMAP_RESPONSE (128 * 1024 * 1024) /* one response with its literals */
 #define LIMIT_IMAP_SET_RANGES 10000            /* ranges in one sequence-set of a server */
 #define LIMIT_IMAP_MAILBOX_NAME 1000           /* octets, decoded */
-#define LIMIT_IMAP_COMMAND_LINE 8000           /* octets of a command's first line that we send; less for some servers */
+#define LIMIT_IMAP_COMMAND_LINE 8000           /* octets of a command's first line we send; less for some servers */
 #define LIMIT_IMAP_BATCH 100                   /* UIDs in one command; less for some servers (session/quirks.h) */
 #define LIMIT_IMAP_SEARCH_PAGE 5000            /* UIDs in one answer to a SEARCH where PARTIAL is offered */
 

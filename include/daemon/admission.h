@@ -14,8 +14,8 @@
  * - Descriptors: at most as many connections as admission_set_room() said are under way or open; the others wait until
  *   one closes. If descriptors run out nonetheless, nobody starts for a while.
  *
- * A failure that is the account's own (login refused, certificate, throttling) is not of interest here: the caller backs
- * off with that account and asks again.
+ * A failure that is the account's own (login refused, certificate, throttling) is not of interest here: the caller
+ * backs off with that account and asks again.
  *
  * Everything happens on the loop's thread. `go` is called from the loop, never from inside a function of this module.
  */
@@ -57,7 +57,8 @@ void admission_free(admission *a);
 void admission_set_room(admission *a, unsigned connections);
 
 /* Wait for a turn; go(user) is it. Without effect unless the ticket is idle. */
-void admission_ask(admission *a, admission_ticket *t, const char *host, unsigned port, void (*go)(void *user), void *user);
+void admission_ask(admission *a, admission_ticket *t, const char *host, unsigned port, void (*go)(void *user),
+                   void *user);
 /* It is connected and logged in: the next one may. */
 void admission_reached(admission_ticket *t);
 

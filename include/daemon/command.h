@@ -32,8 +32,8 @@ int command_usage(const command *cmd, const char *format, ...) __attribute__((fo
 
 /*
  * The config file to read: option (-c, may be NULL), else $MAILRULED_CONFIG, else the first that exists of
- * $XDG_CONFIG_HOME/mailruled/config.lua (~/.config where that is unset) and /etc/mailruled/config.lua. g_free. NULL after
- * saying on stderr where it was looked for.
+ * $XDG_CONFIG_HOME/mailruled/config.lua (~/.config where that is unset) and /etc/mailruled/config.lua. g_free. NULL
+ * after saying on stderr where it was looked for.
  */
 char *command_config(const char *option);
 

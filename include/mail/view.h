@@ -19,7 +19,8 @@
  * Bounds. Nothing a message contains makes a query fail, recurse without bound or take more than linear time: header
  * blocks are cut at limits.header and LIMIT_MIME_HEADERS fields, address fields at LIMIT_MIME_ADDRESSES, text and HTML
  * at limits.text, contents at limits.attachment, structure at LIMIT_MIME_PARTS and LIMIT_MIME_DEPTH.
- * mail_view_problems() tells which of them cut something. A view serves one thread; it never logs, opens a file or blocks.
+ * mail_view_problems() tells which of them cut something. A view serves one thread; it never logs, opens a file or
+ * blocks.
  *
  * RFC 5322, 2045-2047, 2231, 6532 (syntax, read leniently), 3676 (flowed text), 3834 (automatic mail), 2919 and 2369
  * (lists), 6522 and 3464 (reports), 2183 (disposition), 3501 section 6.4.5 (section numbers).
@@ -128,9 +129,9 @@ typedef struct mail_param {
 } mail_param;
 
 /* One body part as BODYSTRUCTURE tells it (RFC 3501 section 7.4.2); strings as they were sent, undecoded. The list is
- * in document order, a multipart or message/rfc822 right before what it contains, depth 0 for the first. section is what
- * BODY[section] takes: "1" for a message that is one part; "" for the top multipart; a multipart directly inside the
- * message/rfc822 "2" is "2.TEXT" (or "2" again) and its children are "2.1", "2.2". */
+ * in document order, a multipart or message/rfc822 right before what it contains, depth 0 for the first. section is
+ * what BODY[section] takes: "1" for a message that is one part; "" for the top multipart; a multipart directly inside
+ * the message/rfc822 "2" is "2.TEXT" (or "2" again) and its children are "2.1", "2.2". */
 typedef struct mail_part {
     const char *section;
     unsigned depth;

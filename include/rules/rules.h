@@ -1,12 +1,12 @@
 /*
  * rules/rules.h - a loaded set of rules, and one message run through it.
  *
- * Runs inside the evaluator only; sees no socket and no file once loaded. One thread. A `rules` is loaded once and never
- * changes; a reload is a new process. Jobs may be interleaved: while one waits for an answer, others run.
+ * Runs inside the evaluator only; sees no socket and no file once loaded. One thread. A `rules` is loaded once and
+ * never changes; a reload is a new process. Jobs may be interleaved: while one waits for an answer, others run.
  *
- * The way of one message: rules_begin(EVAL) -> rules_run() gives PLAN, FAIL or NEED; after NEED, rules_answer(ANSWER) and
- * rules_run() again, until PLAN or FAIL; then rules_job_free(). Declarative conditions are evaluated again from what is
- * cached; a rule's function goes on as a coroutine where it stopped.
+ * The way of one message: rules_begin(EVAL) -> rules_run() gives PLAN, FAIL or NEED; after NEED, rules_answer(ANSWER)
+ * and rules_run() again, until PLAN or FAIL; then rules_job_free(). Declarative conditions are evaluated again from
+ * what is cached; a rule's function goes on as a coroutine where it stopped.
  *
  * Limits come from the config's own `defaults` (struct limits in the CONFIG). A rule that exceeds a budget which can be
  * seen from inside fails with an error that names file, line and rule; what cannot be seen from inside is the keeper's
@@ -30,15 +30,15 @@ struct rules_host {
 
 /*
  * Reads the config at path with all it includes, and fills config_out (a WIRE_CONFIG message): on mistakes with every
- * mistake found, ordered by file and line, and *rules_out is NULL. Fails with an error only where not even that could be
- * done (out of memory). The host outlives the rules.
+ * mistake found, ordered by file and line, and *rules_out is NULL. Fails with an error only where not even that could
+ * be done (out of memory). The host outlives the rules.
  */
 error *rules_load(const char *path, bool check_only, const struct rules_host *host, wire_message *config_out,
                   rules **rules_out) G_GNUC_WARN_UNUSED_RESULT;
 void rules_free(rules *rules); /* accepts NULL; all jobs freed before */
 
-/* True where what rules keep in variables has grown so much that messages would soon fail for lack of memory: time for a
- * new process. May collect garbage: for when no job is at work. */
+/* True where what rules keep in variables has grown so much that messages would soon fail for lack of memory: time for
+ * a new process. May collect garbage: for when no job is at work. */
 bool rules_is_worn(rules *rules);
 
 /* What messages of this folder need first. reply: a WIRE_SCOPE_REPLY message to fill. */

@@ -103,8 +103,8 @@ typedef struct session_info {
 } session_info;
 
 /* Each may be NULL except secret (unless EXTERNAL) and closed. "The folder" is the selected one, or while a SELECT is
- * under way the one being selected; of the one before it nothing more is told. Data are told in the order they came, whatever else is going on: before IDLE's
- * "+", between DONE and its OK, inside answers to commands. */
+ * under way the one being selected; of the one before it nothing more is told. Data are told in the order they came,
+ * whatever else is going on: before IDLE's "+", between DONE and its OK, inside answers to commands. */
 typedef struct session_events {
     /* A password or token is needed: answer with session_give_secret(), now or later. refused: the server has just
      * refused the last one in a way that a fresh one may cure (OAuth2): get a new one or give up. Once at most. */
@@ -180,8 +180,8 @@ typedef struct session_folder {
  * err of a NO or BAD: ERROR_NO_FOLDER (TRYCREATE, NONEXISTENT), ERROR_PERMISSION (NOPERM, CANNOT, READ-ONLY),
  * ERROR_QUOTA (OVERQUOTA), ERROR_LIMIT (TOOBIG), ERROR_BUSY (LIMIT, INUSE, UNAVAILABLE, throttling; retry_after_ms
  * where told), ERROR_AUTH (AUTHORIZATIONFAILED, EXPIRED, ...), ERROR_REFUSED (else; EXPUNGEISSUED with retry NOW: look
- * again; LIMIT of a STORE: ERROR_LIMIT, a flag too many). Only throttling has class account; the others have message, or
- * folder for a command on one. */
+ * again; LIMIT of a STORE: ERROR_LIMIT, a flag too many). Only throttling has class account; the others have message,
+ * or folder for a command on one. */
 typedef struct session_result {
     error *err;
     bool sent, answered;
@@ -212,25 +212,26 @@ typedef struct session_call {
     session_data_fn data;
     void *user;
     bool urgent;          /* before what waits and is not; never across a SELECT */
-    bool ahead;           /* FETCH only: may leave before its SELECT is answered. Give uidvalidity too: if the folder turns
-                             out to have another, nothing is delivered and it ends with ERROR_GONE */
+    bool ahead;           /* FETCH only: may leave before its SELECT is answered. Give uidvalidity too: if the folder
+                             turns out to have another, nothing is delivered and it ends with ERROR_GONE */
     uint32_t timeout_ms;  /* silence, instead of the config's */
     uint32_t uidvalidity; /* nonzero: unless the selected folder has just this one, ERROR_GONE and not sent */
 } session_call;
 
 /*
  * Order and pipelining: commands leave in the order they were made, several at once (at most SESSION_IN_FLIGHT), all
- * that were made within one turn of the loop in one write. A SELECT waits for what is before it (but leaves together with
- * the DONE that ends an IDLE, and with NOTIFY) and holds up what is after it (but NOTIFY, and a FETCH sent `ahead`); a command with synchronizing literals holds up what is after it; commands whose untagged answers could be
+ * that were made within one turn of the loop in one write. A SELECT waits for what is before it (but leaves together
+ * with the DONE that ends an IDLE, and with NOTIFY) and holds up what is after it (but NOTIFY, and a FETCH sent
+ * `ahead`); a command with synchronizing literals holds up what is after it; commands whose untagged answers could be
  * mistaken for each other's wait for each other. A command on UIDs belongs to the folder that was selected, or about to
  * be, when it was made: if that SELECT fails or another was selected since, it fails with ERROR_NO_FOLDER, not sent.
  *
- * Sets: cut them with imap_set_take() by session_batch() and the room that the rest of the command leaves. A command whose
- * first line is longer than the server is known to take (quirks.command_octets) fails with ERROR_LIMIT, not sent.
+ * Sets: cut them with imap_set_take() by session_batch() and the room that the rest of the command leaves. A command
+ * whose first line is longer than the server is known to take (quirks.command_octets) fails with ERROR_LIMIT, not sent.
  *
- * MESSAGELIMIT (RFC 9738): where the server did only a part of a FETCH or SEARCH the session asks for the rest by itself,
- * before `done`. STORE, COPY, MOVE and EXPUNGE of more than it does at a time end with ERROR_LIMIT and retry NOW, and
- * session_batch() has become smaller; the code is MESSAGELIMIT, and with condition OK a part was done.
+ * MESSAGELIMIT (RFC 9738): where the server did only a part of a FETCH or SEARCH the session asks for the rest by
+ * itself, before `done`. STORE, COPY, MOVE and EXPUNGE of more than it does at a time end with ERROR_LIMIT and retry
+ * NOW, and session_batch() has become smaller; the code is MESSAGELIMIT, and with condition OK a part was done.
  */
 #define SESSION_IN_FLIGHT 16
 
@@ -263,8 +264,8 @@ void session_create(session *s, const char *folder, uint32_t special_use, const 
 void session_subscribe(session *s, const char *folder, const session_call *call);
 void session_append(session *s, const imap_append *append, const session_call *call);
 void session_noop(session *s, const session_call *call);
-/* Is there news in the selected folder? NOOP, or what shows it on this server: STATUS of it, or SELECT again (`done` then
- * gets result->folder, whose UIDVALIDITY may be another one). */
+/* Is there news in the selected folder? NOOP, or what shows it on this server: STATUS of it, or SELECT again (`done`
+ * then gets result->folder, whose UIDVALIDITY may be another one). */
 void session_poll(session *s, const session_call *call);
 void session_notify(session *s, const imap_notify *notify, const session_call *call); /* NULL = NOTIFY NONE */
 

@@ -1,6 +1,6 @@
 /*
- * state/changes.h - what is known of the messages of a folder between two looks: which UIDs were there, and, for folders
- * whose rules ask for it, the flags of each.
+ * state/changes.h - what is known of the messages of a folder between two looks: which UIDs were there, and, for
+ * folders whose rules ask for it, the flags of each.
  *
  * Both belong to the folder's UIDVALIDITY and go with it (state_cursor_set, state_uidvalidity_changed). What somebody
  * changed is found by comparing, here, what was seen with what is kept; the new state and a row for each change are
@@ -12,16 +12,17 @@
 
 #include "state/journal.h"
 
-/* --- which UIDs are there ------------------------------------------------------------------------------------------ */
+/* --- which UIDs are there ----------------------------------------------------------------------------------------- */
 
-/* ranges: ascending, up to the cursor; they may touch or overlap. Told as they were set last, with what arrived since. */
+/* ranges: ascending, up to the cursor; they may touch or overlap. Told as they were set last, with what arrived
+ * since. */
 typedef void (*state_present_fn)(void *user, const error *err, const struct state_range *ranges, size_t n);
 void state_present_load(state *st, const char *account, const char *folder, state_present_fn done, void *user);
 /* Replaces them and sets state_cursor.listed. ERROR_INVALID if the cursor has another UIDVALIDITY. */
 void state_present_set(state *st, const char *account, const char *folder, uint32_t uidvalidity,
                        const struct state_range *ranges, size_t n, state_done_fn done, void *user);
 
-/* --- flags, and who changed them ----------------------------------------------------------------------------------- */
+/* --- flags, and who changed them ---------------------------------------------------------------------------------- */
 
 enum state_seen_how {
     STATE_SEEN_SET,    /* these are its flags; a message not known before is noted without an event */
@@ -58,11 +59,10 @@ struct state_observe {
 /* How many rows were made, their attempts 0: state_list finds them among the PENDING. */
 typedef void (*state_observe_fn)(void *user, const error *err, size_t rows);
 /*
- * A change is this daemon's own where a step of a plan says so (state_step.effect) that is not known to be still undone:
- * for flags one whose outcome is open, for messages that went also one that is done. So tell what a STORE did before
- * state_step_done() for it. Own changes by steps of rows that are own flag changes themselves never become rows: a rule
- * cannot keep itself going.
- * ERROR_INVALID if the cursor has another UIDVALIDITY.
+ * A change is this daemon's own where a step of a plan says so (state_step.effect) that is not known to be still
+ * undone: for flags one whose outcome is open, for messages that went also one that is done. So tell what a STORE did
+ * before state_step_done() for it. Own changes by steps of rows that are own flag changes themselves never become rows:
+ * a rule cannot keep itself going. ERROR_INVALID if the cursor has another UIDVALIDITY.
  */
 void state_observe(state *st, const struct state_observe *observe, state_observe_fn done, void *user);
 /* No rule asks any more: forgets the flags, and the cursor's modseq. */

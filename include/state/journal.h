@@ -20,7 +20,7 @@ struct state_cursor {
     uint32_t uidvalidity; /* RFC 9051 section 2.3.1.1 */
     uint32_t last_uid;    /* every UID up to here has its row or was passed over on purpose */
     uint64_t modseq;      /* HIGHESTMODSEQ, RFC 7162, up to which the flags of all messages are known; 0 = none */
-    int64_t updated;      /* wall clock, ms: all that came before has its row or was passed over. Filled by state_cursor_load */
+    int64_t updated; /* wall clock, ms: all that came before has its row or was passed over; from state_cursor_load */
     bool listed;          /* which UIDs up to last_uid are there is known (changes.h) */
     bool snapshot;        /* filled by state_cursor_load: the flags of all messages are known (changes.h) */
 };
@@ -31,9 +31,9 @@ struct state_range {
 typedef void (*state_cursor_fn)(void *user, const error *err, const struct state_cursor *cursor);
 
 void state_cursor_load(state *st, const char *account, const char *folder, state_cursor_fn done, void *user);
-/* Sets all but `updated` and `snapshot`, also backwards: for the first sight of a folder. What was known of its UIDs and
- * flags is forgotten; with `listed` none is there up to last_uid until state_present_set says otherwise. A changed UIDVALIDITY is ERROR_INVALID here: that is
- * state_uidvalidity_changed's. */
+/* Sets all but `updated` and `snapshot`, also backwards: for the first sight of a folder. What was known of its UIDs
+ * and flags is forgotten; with `listed` none is there up to last_uid until state_present_set says otherwise. A changed
+ * UIDVALIDITY is ERROR_INVALID here: that is state_uidvalidity_changed's. */
 void state_cursor_set(state *st, const char *account, const char *folder, const struct state_cursor *cursor,
                       state_done_fn done, void *user);
 
@@ -56,7 +56,7 @@ struct state_arrive {
     uint64_t modseq;
     const struct state_range *present; /* UIDs that were seen to be there, ascending, whether or not they get rows */
     size_t n_present;
-    int64_t as_of; /* wall clock, ms: when the server got the newest of them, as what is told may be told late; 0 = now */
+    int64_t as_of; /* wall clock, ms: when the server got the newest of them, which may be told late; 0 = now */
 };
 /* A row a UID, its first attempt already counted, and the cursor, in one. A UID that has a row is passed over.
  * ERROR_INVALID if the folder's cursor has another UIDVALIDITY. */

@@ -75,8 +75,9 @@ void state_cancel(state *st, const void *user);
 
 /*
  * Backpressure. The queue is bounded by LIMIT_STATE_QUEUE requests and LIMIT_STATE_QUEUE_BYTES: over it, requests that
- * bring new work (state_arrive, state_observe, state_plan, state_kv_set, state_kv_incr) answer ERROR_BUSY; those that finish work are
- * always taken, being bounded by the work. An owner that keeps its messages in flight bounded never meets this.
+ * bring new work (state_arrive, state_observe, state_plan, state_kv_set, state_kv_incr) answer ERROR_BUSY; those that
+ * finish work are always taken, being bounded by the work. An owner that keeps its messages in flight bounded never
+ * meets this.
  */
 struct state_stats {
     size_t outstanding; /* requests whose callback has not run */

@@ -21,9 +21,9 @@
  * either side may be newer; a missing mandatory key or a wrong type makes the frame invalid, and the reader drops the
  * peer. Jobs of one evaluator run interleaved only while one waits for an ANSWER; replies carry the job, not an order.
  *
- * Ownership: a wire_message is built by the sender in an arena (wire_message_new, wire_str, ...) or decoded from a frame;
- * everything it points to belongs to it, and wire_message_free frees all of it. Bytes fields of a decoded message are
- * views into its frame.
+ * Ownership: a wire_message is built by the sender in an arena (wire_message_new, wire_str, ...) or decoded from a
+ * frame; everything it points to belongs to it, and wire_message_free frees all of it. Bytes fields of a decoded
+ * message are views into its frame.
  */
 #ifndef WIRE_MESSAGE_H
 #define WIRE_MESSAGE_H
@@ -67,7 +67,7 @@ enum wire_level { WIRE_LEVEL_NOTHING, WIRE_LEVEL_FIELDS, WIRE_LEVEL_HEADER, WIRE
 typedef struct wire_scope {
     uint64_t job;
     char *account;
-    char *folder;       /* decoded UTF-8 name, as the user would write it: "/" between levels, no prefix of a namespace */
+    char *folder; /* decoded UTF-8 name, as the user would write it: "/" between levels, no prefix of a namespace */
     char *server_folder; /* as the server has it, "INBOX.Lists.One"; NULL = the same */
     wire_strings roles; /* special-use attributes of the folder: "\\Junk" */
     enum wire_event event;

@@ -1,9 +1,9 @@
 /*
  * wire/nursery.h - how the keeper gets its evaluators: forked from one process that has read the config.
  *
- * `mailruled evaluator` reads the config once (LOAD and CONFIG on WIRE_FD) and from then on only forks. So every evaluator
- * of a config, also one that replaces another weeks later, has the very same rules in the same order, whatever happened
- * to the file, costs no second reading, and shares the memory of what was read.
+ * `mailruled evaluator` reads the config once (LOAD and CONFIG on WIRE_FD) and from then on only forks. So every
+ * evaluator of a config, also one that replaces another weeks later, has the very same rules in the same order,
+ * whatever happened to the file, costs no second reading, and shares the memory of what was read.
  *
  * WIRE_NURSERY_FD is a SOCK_SEQPACKET socket: one request or notice a packet. With NURSERY_FORK come two descriptors
  * (SCM_RIGHTS): the new evaluator's end of its socket pair, on which it speaks wire/message.h, and its board

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* A note: its phase, then two numbers of 32 bits about the target: UIDVALIDITY and UIDNEXT before COPY, UIDVALIDITY and the
- * UID of the copy (0: the server did not tell) after it. */
+/* A note: its phase, then two numbers of 32 bits about the target: UIDVALIDITY and UIDNEXT before COPY, UIDVALIDITY and
+ * the UID of the copy (0: the server did not tell) after it. */
 enum { NOTE_COPYING = 1, NOTE_COPIED = 2 };
 
 struct copying {
@@ -139,7 +139,8 @@ static void send_copy(void *user, const error *err, const struct state_row *rows
     session_copy(batch_session(c->batch), &c->batch->uids, c->batch->target, &call);
 }
 
-/* Dovecot 2.3 refuses STATUS of a missing folder without a code: then COPY is asked, whose refusal has to say TRYCREATE. */
+/* Dovecot 2.3 refuses STATUS of a missing folder without a code: then COPY is asked, whose refusal has to say
+ * TRYCREATE. */
 static bool refused_for_no_reason(const session_result *result) {
     return result->err && result->answered && result->condition == IMAP_NO && result->code->name == IMAP_CODE_NONE;
 }
@@ -163,7 +164,7 @@ static void ask_status(struct copying *c) {
     session_status(batch_session(c->batch), c->batch->target, IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY, &call);
 }
 
-/* --- looking for a copy whose answer was lost ---------------------------------------------------------------------- */
+/* --- looking for a copy whose answer was lost --------------------------------------------------------------------- */
 
 struct lookup {
     struct copying *c;
@@ -238,8 +239,9 @@ static void look(struct copying *c, action_item *item) {
     l->c = c;
     l->message_id = item->message_id;
     session_select(s, c->batch->target, true, NULL, &(session_call){.done = entered, .user = l});
-    session_fetch_from(s, get32(item->note + 5), &verify_want,
-                       &(session_call){.done = compared, .data = seen, .user = l, .uidvalidity = get32(item->note + 1)});
+    session_fetch_from(
+        s, get32(item->note + 5), &verify_want,
+        &(session_call){.done = compared, .data = seen, .user = l, .uidvalidity = get32(item->note + 1)});
     session_select(s, batch_folder(c->batch), false, NULL, &(session_call){.done = back, .user = l});
 }
 
@@ -253,7 +255,8 @@ void copying_start(struct action_batch *batch, void (*then)(struct action_batch 
             set_pair(batch, get32(item->note + 1), item->uid, get32(item->note + 5));
         }
         then(batch);
-    } else if (item->maybe_done && item->note_len == 9 && get32(item->note + 5) && item->message_id && *item->message_id) {
+    } else if (item->maybe_done && item->note_len == 9 && get32(item->note + 5) && item->message_id &&
+               *item->message_id) {
         look(c, item);
     } else {
         ask_status(c);

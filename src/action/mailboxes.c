@@ -268,7 +268,8 @@ void mailboxes_forget(mailboxes *m, const char *name) {
 
 /* Those that know no response code for it say it in words: Courier, Cyrus, GNU Mailutils. */
 static bool exists_already(const session_result *result) {
-    return result->answered && (result->code->name == IMAP_CODE_ALREADYEXISTS || strcasestr(result->text, "already exists"));
+    return result->answered &&
+           (result->code->name == IMAP_CODE_ALREADYEXISTS || strcasestr(result->text, "already exists"));
 }
 
 static void created(void *user, const session_result *result) {

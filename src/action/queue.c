@@ -169,7 +169,8 @@ static bool gather(action_queue *q) {
     return false;
 }
 
-/* A lone message leaves at once; in a backlog what piles up while BATCHES commands are under way leaves in large sets. */
+/* A lone message leaves at once; in a backlog what piles up while BATCHES commands are under way leaves in large
+ * sets. */
 static void flush(void *user) {
     action_queue *q = user;
 
@@ -234,7 +235,8 @@ bool batch_move_works(const struct action_batch *batch) {
 
 void batch_move_refused(struct action_batch *batch) {
     batch->queue->move_refused = true;
-    log_notice(&batch->queue->env.log, "MOVE does not work here although the server offers it: COPY and EXPUNGE instead");
+    log_notice(&batch->queue->env.log,
+               "MOVE does not work here although the server offers it: COPY and EXPUNGE instead");
 }
 
 void batch_again(struct action_batch *batch, bool maybe_done) {
@@ -274,8 +276,8 @@ bool batch_trouble(struct action_batch *batch, const session_result *result) {
         batch_again(batch, batch->emulate); /* in smaller ones */
     } else if (result->answered && throttled(batch, err)) {
         batch_again(batch, batch->emulate);
-    } else if (result->answered || (!result->sent && err->class_ == ERROR_CLASS_MESSAGE && err->code != ERROR_CANCELLED &&
-                              err->code != ERROR_GONE)) {
+    } else if (result->answered || (!result->sent && err->class_ == ERROR_CLASS_MESSAGE &&
+                                    err->code != ERROR_CANCELLED && err->code != ERROR_GONE)) {
         batch_failed(batch, error_copy(err));
     } else {
         batch_again(batch, result->sent);

@@ -1,5 +1,5 @@
-/* What move, junk, archive and delete share: MOVE where it works, else COPY, \Deleted, UID EXPUNGE, each after the OK of
- * the one before (RFC 6851 section 3, RFC 4315). */
+/* What move, junk, archive and delete share: MOVE where it works, else COPY, \Deleted, UID EXPUNGE, each after the OK
+ * of the one before (RFC 6851 section 3, RFC 4315). */
 #include "imap/mailbox.h"
 #include "verb_priv.h"
 
@@ -13,7 +13,7 @@ bool relocate_together(const action_item *a, const action_item *b) {
            g_strcmp0(a->step->folder, b->step->folder) == 0;
 }
 
-/* --- emulated ------------------------------------------------------------------------------------------------------ */
+/* --- emulated ----------------------------------------------------------------------------------------------------- */
 
 static void expunged(void *user, const session_result *result) {
     struct action_batch *batch = user;
@@ -37,10 +37,11 @@ static void marked(void *user, const session_result *result) {
     } else if (batch_env(batch)->allow_expunge) {
         session_expunge(batch_session(batch), &call);
     } else {
-        log_notice(&batch_env(batch)->log,
-                   "%u message(s) left marked \\Deleted: the server lacks UIDPLUS, and a bare EXPUNGE (allow_expunge) would "
-                   "remove other clients' deleted mail too",
-                   batch->items->len);
+        log_notice(
+            &batch_env(batch)->log,
+            "%u message(s) left marked \\Deleted: the server lacks UIDPLUS, and a bare EXPUNGE (allow_expunge) would "
+            "remove other clients' deleted mail too",
+            batch->items->len);
         batch_done(batch, batch->target, batch->pair_validity, batch->pairs, batch->pair_count);
     }
 }
@@ -53,7 +54,7 @@ void relocate_remove(struct action_batch *batch) {
                   &(imap_store){.how = IMAP_STORE_ADD, .silent = true, .names = deleted}, &call);
 }
 
-/* --- MOVE ---------------------------------------------------------------------------------------------------------- */
+/* --- MOVE --------------------------------------------------------------------------------------------------------- */
 
 static void emulate(struct action_batch *batch) {
     batch->emulate = true;

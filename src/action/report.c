@@ -84,7 +84,8 @@ static uint32_t target_of(const session_pair *pairs, size_t n, uint32_t source) 
     return 0;
 }
 
-void batch_done(struct action_batch *batch, const char *target, uint32_t validity, const session_pair *pairs, size_t n) {
+void batch_done(struct action_batch *batch, const char *target, uint32_t validity, const session_pair *pairs,
+                size_t n) {
     struct report *r = report_new(batch->queue);
     GArray *results = g_array_new(FALSE, TRUE, sizeof(struct state_step_result));
 
@@ -165,7 +166,8 @@ void batch_failed(struct action_batch *batch, error *err) {
         g_array_append_val(r->gone, gone);
         g_ptr_array_add(r->items, item);
     }
-    state_step_failed(r->queue->env.state, (struct state_step_failure *)(void *)failures->data, failures->len, reported, r);
+    state_step_failed(r->queue->env.state, (struct state_step_failure *)(void *)failures->data, failures->len, reported,
+                      r);
     g_array_free(failures, TRUE);
     batch_free(batch);
 }

@@ -42,7 +42,8 @@ void target_ensure(struct action_batch *batch, void (*then)(struct action_batch 
     }
 }
 
-bool target_missing(struct action_batch *batch, const session_result *result, void (*then)(struct action_batch *batch)) {
+bool target_missing(struct action_batch *batch, const session_result *result,
+                    void (*then)(struct action_batch *batch)) {
     if (!result->err || !result->answered || result->err->code != ERROR_NO_FOLDER) {
         return false;
     }

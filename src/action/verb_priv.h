@@ -2,8 +2,8 @@
  * verb_priv.h - a verb, and the batch it works on.
  *
  * verb_NAME.c each define one `struct action_verb`; the table that maps enum wire_verb to them stands in queue.c.
- * A batch is started once, calls batch_...() functions for parts of its items as their outcome becomes known, and ends when
- * none is left. relocate.c holds what move, junk, archive and delete share; copying.c the journaled copy.
+ * A batch is started once, calls batch_...() functions for parts of its items as their outcome becomes known, and ends
+ * when none is left. relocate.c holds what move, junk, archive and delete share; copying.c the journaled copy.
  */
 #ifndef VERB_PRIV_H
 #define VERB_PRIV_H
@@ -43,7 +43,8 @@ const action_env *batch_env(const struct action_batch *batch);
 session_call batch_call(struct action_batch *batch, session_done_fn done); /* user = batch, UIDVALIDITY guarded */
 const char *batch_folder(const struct action_batch *batch);    /* the source */
 bool batch_move_works(const struct action_batch *batch);
-void batch_move_refused(struct action_batch *batch); /* MOVE is advertised but does not work: not again on this account */
+/* MOVE is advertised but does not work: not again on this account. */
+void batch_move_refused(struct action_batch *batch);
 
 /* Outcomes. Each takes the items out of the batch; the batch may be freed by the call when it was the last. */
 void batch_done(struct action_batch *batch, const char *target, uint32_t validity, const session_pair *pairs, size_t n);
@@ -63,17 +64,18 @@ void relocate_start(struct action_batch *batch);
 void relocate_remove(struct action_batch *batch);
 bool relocate_together(const action_item *a, const action_item *b);
 
-/* copying.c: journal the target's UIDNEXT, COPY, keep the pairs in the batch, then go on. Looks first whether items that
- * are maybe_done are in the target already. */
+/* copying.c: journal the target's UIDNEXT, COPY, keep the pairs in the batch, then go on. Looks first whether items
+ * that are maybe_done are in the target already. */
 void copying_start(struct action_batch *batch, void (*then)(struct action_batch *batch));
 
 /* verify.c: what of the batch is still the message that is meant? Then the verb's start(). */
 void verify_start(struct action_batch *batch);
-extern const imap_fetch_want verify_want;             /* the Message-ID */
-char *verify_message_id(const imap_fetch *fetch);     /* from that; without brackets, "" = has none; NULL = not sent. g_free */
+extern const imap_fetch_want verify_want; /* the Message-ID */
+/* From that, without brackets; "" = has none; NULL = not sent. g_free. */
+char *verify_message_id(const imap_fetch *fetch);
 bool verify_same_id(const char *journaled, const char *fetched); /* journaled may be NULL, or have brackets */
 
-/* target.c: batch->target must exist: made if missing and allowed. then() is called at once where nothing is to be done. */
+/* target.c: batch->target must exist: made if missing and allowed. then() is called at once where nothing is to do. */
 void target_ensure(struct action_batch *batch, void (*then)(struct action_batch *batch));
 /* A NO with TRYCREATE: forget the folder, make it if that was not tried. True if it will be tried again through
  * then, or has failed for good. */

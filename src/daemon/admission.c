@@ -41,7 +41,7 @@ static void soon(admission *a) {
     }
 }
 
-/* --- servers ------------------------------------------------------------------------------------------------------------- */
+/* --- servers ------------------------------------------------------------------------------------------------------ */
 
 static admission_server *server_of(admission *a, const char *host, unsigned port) {
     g_autofree char *name = g_strdup_printf("%s port %u", host, port);
@@ -104,7 +104,8 @@ static void failed(admission_server *s, const admission_ticket *t) {
 
 static void succeeded(admission_server *s) {
     if (s->down) {
-        log_notice(&s->owner->log, "%s can be reached again; connections that wait for it: %u", s->name, s->queue.length);
+        log_notice(&s->owner->log, "%s can be reached again; connections that wait for it: %u", s->name,
+                   s->queue.length);
         loop_timer_stop(s->probe);
         s->window = 1;
     }
@@ -115,7 +116,7 @@ static void succeeded(admission_server *s) {
     backoff_healthy(&s->backoff);
 }
 
-/* --- whose turn it is -------------------------------------------------------------------------------------------------------- */
+/* --- whose turn it is --------------------------------------------------------------------------------------------- */
 
 static bool may_start(const admission_server *s) {
     const admission *a = s->owner;
@@ -167,9 +168,10 @@ static void shortage_over(void *user) {
     pump(a);
 }
 
-/* --- tickets ------------------------------------------------------------------------------------------------------------- */
+/* --- tickets ------------------------------------------------------------------------------------------------------ */
 
-void admission_ask(admission *a, admission_ticket *t, const char *host, unsigned port, void (*go)(void *user), void *user) {
+void admission_ask(admission *a, admission_ticket *t, const char *host, unsigned port, void (*go)(void *user),
+                   void *user) {
     if (t->state != ADMISSION_IDLE) {
         return;
     }
@@ -251,7 +253,7 @@ const char *admission_why(const admission_ticket *t) {
     return a->shortage || a->open >= a->room ? "waiting for a descriptor" : "waiting for its turn";
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 admission *admission_new(event_loop *loop, random_source *random, const log_ctx *log) {
     admission *a = g_new0(admission, 1);

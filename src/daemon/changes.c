@@ -2,9 +2,9 @@
  * Flags that somebody changed and messages that somebody took away, for folders whose rules ask for it.
  *
  * What the server tells by itself, what it says changed since the modification sequence of the last time (CONDSTORE,
- * RFC 7162), or simply the flags of all messages: everything goes to the journal, which compares it with what it keeps and
- * makes the rows (state/changes.h). So telling it too much, or the same again, costs time only, and nothing here has to be
- * remembered over a crash. Messages that went are found by roll.c, or told as VANISHED.
+ * RFC 7162), or simply the flags of all messages: everything goes to the journal, which compares it with what it keeps
+ * and makes the rows (state/changes.h). So telling it too much, or the same again, costs time only, and nothing here
+ * has to be remembered over a crash. Messages that went are found by roll.c, or told as VANISHED.
  */
 #include "changes_priv.h"
 #include "remains_priv.h"
@@ -13,11 +13,7 @@
 
 enum { FLAGS, GONE, EVENTS };
 
-static struct keeper *keeper_of(const struct changes *c) {
-    return c->folder->account->keeper;
-}
-
-/* --- what the rules want --------------------------------------------------------------------------------------------------- */
+/* --- what the rules want ------------------------------------------------------------------------------------------ */
 
 static bool is_for(const wire_rule *rule, const char *account) {
     for (size_t i = 0; i < rule->accounts.n; i++) {
@@ -52,7 +48,7 @@ const wire_scope_reply *changes_scope(const struct folder *f, enum wire_event ev
 
 static void scope_clear(struct changes *c, struct event_scope *s) {
     if (s->job) {
-        pool_cancel(keeper_of(c)->pool, s->job);
+        pool_cancel(changes_keeper(c)->pool, s->job);
     }
     wire_message_free(s->reply);
     g_free(s->fields);
@@ -71,10 +67,7 @@ static void take_scope(struct changes *c, int at, wire_message *reply) {
     }
     const wire_scope_reply *r = &reply->u.scope_reply;
     s->reply = reply;
-    s->fields = g_new0(const char *, r->fields.n + 1);
-    for (size_t i = 0; i < r->fields.n; i++) {
-        s->fields[i] = r->fields.v[i];
-    }
+    s->fields = folder_scope_fields(r);
     c->want |= r->rules ? wants[at][0] : 0;
     c->want |= r->rules && r->own ? wants[at][1] : 0;
     c->known = c->scopes[FLAGS].reply && c->scopes[GONE].reply;
@@ -93,24 +86,10 @@ static void gone_scope(void *user, wire_message *reply) {
 }
 
 static void ask_scope(struct changes *c, int at) {
-    static void (*const done[EVENTS])(void *user, wire_message *reply) = {flags_scope, gone_scope};
-    struct folder *f = c->folder;
-    wire_message *m;
+    static const pool_scope_fn done[EVENTS] = {flags_scope, gone_scope};
 
-    if (c->scopes[at].reply || c->scopes[at].job) {
-        return;
-    }
-    m = wire_message_new(WIRE_SCOPE);
-    m->u.scope.account = wire_str(m, f->account->name);
-    m->u.scope.folder = wire_str(m, f->name);
-    for (unsigned i = 0; f->roles[i]; i++) {
-        wire_strings_add(m, &m->u.scope.roles, f->roles[i]);
-    }
-    m->u.scope.event = at == FLAGS ? WIRE_EVENT_FLAGS : WIRE_EVENT_GONE;
-    error *err = pool_scope(keeper_of(c)->pool, m, done[at], c, &c->scopes[at].job);
-    if (err) {
-        log_error_value(&f->log, LOG_LEVEL_ERROR, err);
-        error_free(err);
+    if (!c->scopes[at].reply && !c->scopes[at].job) {
+        folder_ask_scope(c->folder, at == FLAGS ? WIRE_EVENT_FLAGS : WIRE_EVENT_GONE, done[at], c, &c->scopes[at].job);
     }
 }
 
@@ -138,7 +117,7 @@ void changes_free(struct changes *c) {
         return;
     }
     compare_cancel(c);
-    state_cancel(keeper_of(c)->state, c);
+    state_cancel(changes_keeper(c)->state, c);
     scope_clear(c, &c->scopes[FLAGS]);
     scope_clear(c, &c->scopes[GONE]);
     changes_seen_clear(c->heard);
@@ -189,7 +168,7 @@ bool changes_busy(const struct folder *f) {
     return f->changes && (f->changes->compare || f->changes->asked || f->changes->heard->len);
 }
 
-/* --- to the journal ------------------------------------------------------------------------------------------------------------ */
+/* --- to the journal ----------------------------------------------------------------------------------------------- */
 
 static void observed(void *user, const error *err, size_t rows) {
     struct changes *c = user;
@@ -216,7 +195,7 @@ void changes_tell(struct changes *c, struct state_observe *what) {
     what->uidvalidity = f->cursor.uidvalidity;
     what->want = c->want;
     c->asked++;
-    state_observe(keeper_of(c)->state, what, observed, c);
+    state_observe(changes_keeper(c)->state, what, observed, c);
 }
 
 void changes_flush(struct changes *c) {
@@ -288,7 +267,7 @@ static void soon(struct changes *c) {
     }
 }
 
-/* --- what is heard --------------------------------------------------------------------------------------------------------------- */
+/* --- what is heard ------------------------------------------------------------------------------------------------ */
 
 void changes_note_modseq(struct changes *c, const imap_fetch *fetch) {
     if (fetch->have & IMAP_HAVE_MODSEQ) {
@@ -349,5 +328,6 @@ void changes_applied(void *folder, action_item *const *items, size_t n) {
         g_array_append_val(seen, one);
     }
     changes_flush(f->changes);
-    changes_tell(f->changes, &(struct state_observe){.seen = (const struct state_seen *)(void *)seen->data, .n_seen = seen->len});
+    changes_tell(f->changes,
+                 &(struct state_observe){.seen = (const struct state_seen *)(void *)seen->data, .n_seen = seen->len});
 }

@@ -9,7 +9,8 @@
 
 #include "daemon_priv.h"
 
-/* Messages asked about in one FETCH, and told to the journal in one request. */
+/* Messages asked about in one FETCH (more than session_batch(), flags being small), and told to the journal in one
+ * request. */
 #define CHANGES_CHUNK 500
 /* After a failure. */
 #define CHANGES_AGAIN_MS 10000
@@ -34,6 +35,10 @@ struct changes {
     loop_timer *soon;  /* tell the journal what was heard, or compare again */
     struct compare *compare;
 };
+
+static inline struct keeper *changes_keeper(const struct changes *c) {
+    return c->folder->account->keeper;
+}
 
 /* Everything is to be compared: the folder was selected, or its rules are new. */
 void changes_start_over(struct changes *c);

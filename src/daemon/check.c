@@ -56,11 +56,12 @@ const command command_check = {
     .name = "check",
     .synopsis = "[-c FILE] [--offline]",
     .summary = "Look for mistakes in the config",
-    .help = "Prints every mistake as FILE:LINE: TEXT on stderr and exits with 78, or says \"ok\" and exits with 0.\n"
-            "No rule is run and no mail is touched. A config without mistakes is then tried: can each account log in, are\n"
-            "the folders there that it watches? 1 if not.\n"
-            "\n"
-            "  -c, --config FILE   the config to check\n"
-            "      --offline       contact nobody\n",
+    .help =
+        "Prints every mistake as FILE:LINE: TEXT on stderr and exits with 78, or says \"ok\" and exits with 0.\n"
+        "No rule is run and no mail is touched. A config without mistakes is then tried: can each account log in, are\n"
+        "the folders there that it watches? 1 if not.\n"
+        "\n"
+        "  -c, --config FILE   the config to check\n"
+        "      --offline       contact nobody\n",
     .run = run,
 };

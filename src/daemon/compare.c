@@ -2,12 +2,11 @@
  * What was not heard is asked for: what changed since the modification sequence of the last time, or the flags of all
  * messages.
  *
- * Where QRESYNC is enabled the same FETCH that asks for changes asks for what vanished. SELECT with QRESYNC would say it
- * a round trip earlier, but is the parameter that servers get wrong.
+ * Where QRESYNC is enabled the same FETCH that asks for changes asks for what vanished. SELECT with QRESYNC would say
+ * it a round trip earlier, but is the parameter that servers get wrong.
  */
 #include "changes_priv.h"
 
-#define SET_OCTETS (LIMIT_IMAP_COMMAND_LINE - 200)
 /* All flags of a folder are fetched again at the earliest after this, and so much more for each message. */
 #define PAUSE_MS 1000
 #define PAUSE_MS_EACH 0.2
@@ -21,11 +20,7 @@ struct compare {
     uint64_t modseq; /* known to be complete up to here, once it is through */
 };
 
-static struct keeper *keeper_of(const struct changes *c) {
-    return c->folder->account->keeper;
-}
-
-/* --- what the server can do -------------------------------------------------------------------------------------------------- */
+/* --- what the server can do --------------------------------------------------------------------------------------- */
 
 static bool can(const struct folder *f, enum imap_capability cap, bool enabled) {
     const session_info *info = f->watcher->session ? session_info_get(f->watcher->session) : NULL;
@@ -40,7 +35,7 @@ static bool knows_since(const struct folder *f) {
     return can(f, IMAP_CAP_CONDSTORE, false) && f->cursor.snapshot && f->cursor.modseq && now && now->highestmodseq;
 }
 
-/* --- comparing -------------------------------------------------------------------------------------------------------------------- */
+/* --- comparing ---------------------------------------------------------------------------------------------------- */
 
 void changes_start_over(struct changes *c) {
     struct folder *f = c->folder;
@@ -148,6 +143,7 @@ static void fetched(void *user, const session_result *result) {
 
 static void ask(struct compare *p, uint64_t since) {
     struct folder *f = p->changes->folder;
+    session *s = folder_session(f);
     imap_fetch_want want = {.items = IMAP_WANT_FLAGS, .changed_since = since};
     session_call call = {.done = fetched, .data = delivered, .user = p, .uidvalidity = f->uidvalidity};
 
@@ -157,8 +153,8 @@ static void ask(struct compare *p, uint64_t since) {
         want.section_count = 1;
     }
     want.vanished = since && can(f, IMAP_CAP_QRESYNC, true);
-    imap_set_take(&p->todo, since ? SIZE_MAX : CHANGES_CHUNK, SET_OCTETS, &p->asked);
-    session_fetch(folder_session(f), &p->asked, &want, &call);
+    imap_set_take(&p->todo, since ? SIZE_MAX : CHANGES_CHUNK, session_fetch_room(s, &want), &p->asked);
+    session_fetch(s, &p->asked, &want, &call);
 }
 
 static uint64_t pause_ms(const struct folder *f) {
@@ -174,7 +170,7 @@ static void begin(struct changes *c, bool since) {
     /* What was heard before it is asked is in the answer; what is heard meanwhile need not be all. */
     p->modseq = can(f, IMAP_CAP_CONDSTORE, false) && now->highestmodseq ? MAX(c->modseq, now->highestmodseq) : 0;
     c->compare = p;
-    c->compared = loop_now(keeper_of(c)->loop);
+    c->compared = loop_now(changes_keeper(c)->loop);
     c->due = c->fresh = false;
     if (since && f->cursor.last_uid) {
         imap_set_add_range(&p->todo, 1, f->cursor.last_uid);
@@ -220,7 +216,7 @@ bool changes_step(struct folder *f) {
     return true;
 }
 
-/* --- folders that are not selected ------------------------------------------------------------------------------------------------- */
+/* --- folders that are not selected -------------------------------------------------------------------------------- */
 
 uint32_t changes_status_items(const struct watcher *w) {
     const session_info *info = session_info_get(w->session);
@@ -242,5 +238,5 @@ bool changes_fit(const struct folder *f, const imap_status *s) {
     /* Nothing tells: once after each connect, and with each reconcile. */
     const struct watcher *w = f->account->watchers->pdata[0];
     return !c->due && c->compared >= w->ready_since &&
-           loop_now(keeper_of(c)->loop) < c->compared + f->account->config->reconcile_ms;
+           loop_now(changes_keeper(c)->loop) < c->compared + f->account->config->reconcile_ms;
 }

@@ -21,7 +21,8 @@ error *connect_no_secret(const wire_secret *from, bool refused) {
     if (from->kind == WIRE_SECRET_NONE) {
         return error_new(ERROR_CONFIG, "the account has no password");
     }
-    return refused && from->kind != WIRE_SECRET_COMMAND ? error_new(ERROR_AUTH, "the server refused the access token") : NULL;
+    return refused && from->kind != WIRE_SECRET_COMMAND ? error_new(ERROR_AUTH, "the server refused the access token")
+                                                        : NULL;
 }
 
 static enum session_auth auth_of(enum wire_auth auth) {
@@ -35,8 +36,8 @@ static enum session_auth auth_of(enum wire_auth auth) {
     return map[auth];
 }
 
-session *connect_new(const struct connect_env *env, const wire_account *c, session_idle_memory *memory, session_pace *pace,
-                     const session_events *events, void *user, const log_ctx *log) {
+session *connect_new(const struct connect_env *env, const wire_account *c, session_idle_memory *memory,
+                     session_pace *pace, const session_events *events, void *user, const log_ctx *log) {
     static const enum transport_tls tls[] = {
         [WIRE_TLS_IMPLICIT] = TRANSPORT_TLS_IMPLICIT, [WIRE_TLS_STARTTLS] = TRANSPORT_TLS_STARTTLS,
         [WIRE_TLS_NONE] = TRANSPORT_TLS_NONE,
@@ -49,7 +50,8 @@ session *connect_new(const struct connect_env *env, const wire_account *c, sessi
         disabled[i] = c->disable_extensions.v[i];
     }
     session_config config = {
-        .host = c->host, .behaves_like = c->behaves_like, .port = c->port, .tls = tls[c->tls], .tls_ca = c->tls_ca, .proxy = c->proxy, .user = c->user,
+        .host = c->host, .behaves_like = c->behaves_like, .port = c->port, .tls = tls[c->tls], .tls_ca = c->tls_ca,
+        .proxy = c->proxy, .user = c->user,
         .auth = auth_of(c->auth), .token = c->auth == WIRE_AUTH_XOAUTH2 || c->auth == WIRE_AUTH_OAUTHBEARER,
         .connect_ms = (uint32_t)MIN(c->timeout_ms, 30000), .timeout_ms = (uint32_t)c->timeout_ms,
         .idle_renew_ms = c->idle_renew_ms == DEFAULT_IDLE_RENEW_MS ? 0 : (uint32_t)c->idle_renew_ms,

@@ -61,7 +61,7 @@ static void reply_text(struct client *c, int status, const char *text) {
     reply(c, status);
 }
 
-/* --- status ------------------------------------------------------------------------------------------------------------- */
+/* --- status ------------------------------------------------------------------------------------------------------- */
 
 static void counts_known(void *user, const error *err, const struct state_count *counts, size_t n) {
     struct client *c = user;
@@ -71,8 +71,8 @@ static void counts_known(void *user, const error *err, const struct state_count 
         *(counts[i].stage == STATE_PARKED ? &parked : &waiting) += counts[i].n;
     }
     if (c->json) {
-        g_string_append_printf(c->answer, ",\"parked\":%" G_GUINT64_FORMAT ",\"unfinished\":%" G_GUINT64_FORMAT "}\n", parked,
-                               waiting);
+        g_string_append_printf(c->answer, ",\"parked\":%" G_GUINT64_FORMAT ",\"unfinished\":%" G_GUINT64_FORMAT "}\n",
+                               parked, waiting);
     } else {
         g_string_append_printf(c->answer, "journal %" G_GUINT64_FORMAT " unfinished, %" G_GUINT64_FORMAT " parked%s\n",
                                waiting, parked, parked ? " (see `mailruled queue`)" : "");
@@ -87,18 +87,20 @@ static void do_status(struct client *c) {
     state_counts(k->state, counts_known, c);
 }
 
-/* --- queue --------------------------------------------------------------------------------------------------------------- */
+/* --- queue -------------------------------------------------------------------------------------------------------- */
 
 static void append_row_json(GString *out, const struct state_message *m, bool first) {
-    g_string_append_printf(out, "%s{\"id\":%" G_GINT64_FORMAT ",\"stage\":\"%s\",\"account\":", first ? "" : ",", m->row,
-                           state_stage_name(m->stage));
+    g_string_append_printf(out, "%s{\"id\":%" G_GINT64_FORMAT ",\"stage\":\"%s\",\"account\":", first ? "" : ",",
+                           m->row, state_stage_name(m->stage));
     text_append_json(out, m->account, -1);
     g_string_append(out, ",\"folder\":");
     text_append_json(out, m->folder, -1);
     g_string_append_printf(out, ",\"event\":\"%s\"", m->event);
-    g_string_append_printf(out, ",\"uid\":%u,\"uidvalidity\":%u,\"attempts\":%u,\"arrived_at\":%" G_GINT64_FORMAT
-                                ",\"next_at\":%" G_GINT64_FORMAT ",\"waiting\":%s,\"rule\":",
-                           m->uid, m->uidvalidity, m->attempts, m->arrived_at, m->next_at, m->waiting ? "true" : "false");
+    g_string_append_printf(out,
+                           ",\"uid\":%u,\"uidvalidity\":%u,\"attempts\":%u,\"arrived_at\":%" G_GINT64_FORMAT
+                           ",\"next_at\":%" G_GINT64_FORMAT ",\"waiting\":%s,\"rule\":",
+                           m->uid, m->uidvalidity, m->attempts, m->arrived_at, m->next_at,
+                           m->waiting ? "true" : "false");
     if (m->error_rule) {
         text_append_json(out, m->error_rule, -1);
     } else {
@@ -161,10 +163,11 @@ static void queue_known(void *user, const error *err, const struct state_message
 }
 
 static void do_queue(struct client *c) {
-    state_list(c->control->keeper->state, &(struct state_filter){.stages = STATE_IN_OPEN, .limit = LIST_MAX}, queue_known, c);
+    state_list(c->control->keeper->state, &(struct state_filter){.stages = STATE_IN_OPEN, .limit = LIST_MAX},
+               queue_known, c);
 }
 
-/* --- retry, drop --------------------------------------------------------------------------------------------------------- */
+/* --- retry, drop -------------------------------------------------------------------------------------------------- */
 
 static int64_t *rows_of(struct client *c, size_t *n_out) {
     int64_t *rows = g_new0(int64_t, c->words->len);
@@ -254,7 +257,7 @@ static void do_rows(struct client *c) {
     g_free(rows);
 }
 
-/* --- pause, resume, reload ---------------------------------------------------------------------------------------------------- */
+/* --- pause, resume, reload ---------------------------------------------------------------------------------------- */
 
 static void set_paused(struct account *a, bool paused) {
     if (paused && !a->paused) {
@@ -304,7 +307,7 @@ static void do_reload(struct client *c) {
     }
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------------------------ */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 
 static void dispatch(struct client *c) {
     static const struct {

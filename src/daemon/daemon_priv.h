@@ -6,10 +6,10 @@
  *            └─ pool       (evaluators)
  *            └─ control    (socket)
  *
- * Everything runs on the loop's thread. A struct is freed by its owner only; what points upwards is borrowed. The way of
- * one message: watcher.c (connected) -> folder.c (selected, synchronised) -> look.c (fetch what is above the cursor) ->
- * message.c (journal, evaluator, plan, steps) -> action/queue.h and outbox.c. After a look roll.c proves that the folder
- * holds what it should, and changes.c compares flags; what they find goes the same way.
+ * Everything runs on the loop's thread. A struct is freed by its owner only; what points upwards is borrowed. The way
+ * of one message: watcher.c (connected) -> folder.c (selected, synchronised) -> look.c (fetch what is above the cursor)
+ * -> message.c (journal, evaluator, plan, steps) -> action/queue.h and outbox.c. After a look roll.c proves that the
+ * folder holds what it should, and changes.c compares flags; what they find goes the same way.
  */
 #ifndef DAEMON_PRIV_H
 #define DAEMON_PRIV_H
@@ -62,7 +62,7 @@ struct keeper {
     void *reload_user;
 };
 
-/* --- account.c: what an account's connections share ------------------------------------------------------------------ */
+/* --- account.c: what an account's connections share --------------------------------------------------------------- */
 
 struct account {
     struct keeper *keeper;
@@ -101,7 +101,7 @@ bool account_same(const wire_account *a, const wire_account *b);
 bool account_settled(const struct account *a); /* all folders seen once, no work under way: for --once */
 struct folder *account_folder(const struct account *a, const char *name); /* NULL = not watched */
 
-/* --- layout.c: which connection watches which folder -------------------------------------------------------------------- */
+/* --- layout.c: which connection watches which folder -------------------------------------------------------------- */
 
 /* A new list of folders is there. */
 void layout_listed(struct account *a);
@@ -112,7 +112,7 @@ bool layout_relieve(struct watcher *w);
 /* Are there patterns in `watch`, or roles that no folder has yet, so that a new folder may be to watch? */
 bool layout_has_patterns(const struct account *a);
 
-/* --- round.c: asking for the STATUS of folders that no connection has selected --------------------------------------------- */
+/* --- round.c: asking for the STATUS of folders that no connection has selected ------------------------------------ */
 
 struct round *round_new(struct account *a);
 void round_free(struct round *r);
@@ -126,17 +126,17 @@ bool round_under_way(const struct round *r);
 /* A STATUS of f came, asked for or not: is there something to look for? */
 void round_told(struct folder *f, const imap_status *status);
 
-/* --- pace.c: what the account's connections may do together -------------------------------------------------------- */
+/* --- pace.c: what the account's connections may do together ------------------------------------------------------- */
 
 unsigned pace_connections(const struct account *a);        /* how many there may be now */
-uint64_t pace_connect_wait(const struct account *a);       /* ms until another one may be made, or it is to be asked again; 0 = now */
+uint64_t pace_connect_wait(const struct account *a);       /* ms until another may be made or is asked for; 0 = now */
 bool pace_crowded(const struct account *a);                /* the server bears no more than there are */
 uint64_t pace_poll_ms(const struct account *a);            /* how often to ask where nothing is pushed */
 void pace_connection_ended(struct account *a, const session *s); /* before s is freed; NULL = there was none */
 /* "bytes_in":..,"bytes_out":..,"connections":..,"pauses":..,"paused_ms":..,"quirks":".." for an object of JSON. */
 void pace_json(const struct account *a, GString *out);
 
-/* --- watcher.c: one connection ---------------------------------------------------------------------------------------- */
+/* --- watcher.c: one connection ------------------------------------------------------------------------------------ */
 
 struct push;
 
@@ -202,7 +202,7 @@ bool push_fetch(struct watcher *w, const imap_fetch *fetch);
 void push_status(struct watcher *w, const char *name, const imap_status *status);
 void push_overflow(struct watcher *w);
 
-/* --- folder.c, look.c, resume.c ------------------------------------------------------------------------------------------ */
+/* --- folder.c, look*.c, resume.c ---------------------------------------------------------------------------------- */
 
 struct look;
 struct roll;
@@ -255,7 +255,7 @@ struct folder {
     unsigned arrivals_sent, arrivals_done;
     GPtrArray *needs;     /* struct need not answered yet */
     GPtrArray *refetches; /* resume.c's, under way */
-    GHashTable *recent;   /* identity -> message.c's struct recent: copies delivered at the same time */
+    GHashTable *recent;   /* identity -> identity.c's struct recent: copies delivered at the same time */
     action_queue *actions;
     uint64_t last_proof; /* elapsed: when it was last known to be complete; 0 = never */
     uint64_t arrived;    /* messages since the start */
@@ -269,6 +269,10 @@ void folder_selected(struct folder *f, const session_result *result); /* also af
 void folder_not_there(struct folder *f);  /* the server says so: should it appear, what it holds then is new */
 void folder_unselected(struct folder *f); /* connection lost, or another folder is selected */
 void folder_rescope(struct folder *f);    /* the rules changed */
+/* What do rules on that event need of the folder's messages? As pool_scope(); job_out stays as it is where it cannot be
+ * asked. */
+void folder_ask_scope(struct folder *f, enum wire_event event, pool_scope_fn done, void *user, uint64_t *job_out);
+const char **folder_scope_fields(const wire_scope_reply *scope); /* NULL-terminated, views into scope; g_free */
 /* Do what is missing next: scope, cursor, UIDVALIDITY, resume, look. */
 void folder_advance(struct folder *f);
 /* Commands will follow in a moment: messages are on their way from FETCH to their first step. */
@@ -291,7 +295,8 @@ void folder_resume_in(struct folder *f, uint64_t delay_ms);
 
 void look_start(struct folder *f, bool hint); /* hint: the server says that there is something */
 void look_continue(struct folder *f); /* there is room again */
-/* The server announces messages: look at once, but where it has done so again and again and there were none, in a second. */
+/* The server announces messages: look at once, but where it has done so again and again and there were none, in a
+ * second. */
 void look_announced(struct folder *f, bool hint);
 void look_cancel(struct folder *f);
 void look_ahead(struct folder *f); /* right behind its SELECT, whose answer is not there yet */
@@ -300,7 +305,7 @@ bool look_pushed(struct folder *f, const imap_fetch *fetch);
 /* Fetch these too, which are below the cursor. False: not now. */
 bool look_below(struct folder *f, const imap_set *uids);
 
-/* --- roll.c: which UIDs are there, and the proof that none was missed --------------------------------------------------- */
+/* --- roll.c: which UIDs are there, and the proof that none was missed --------------------------------------------- */
 
 struct roll *roll_new(struct folder *f);
 void roll_free(struct roll *r);
@@ -329,7 +334,7 @@ void roll_want_listing(struct folder *f);
 /* state_range of a set; g_free. */
 struct state_range *roll_ranges(const imap_set *set, size_t *n_out);
 
-/* --- changes.c: flags that somebody changed, messages that somebody took away ------------------------------------------- */
+/* --- changes.c: flags that somebody changed, messages that somebody took away ------------------------------------- */
 
 /* Does the config have rules on such events for this account? Then its sessions enable CONDSTORE and QRESYNC. */
 bool changes_wanted(const struct keeper *k, const wire_account *account);
@@ -369,7 +374,7 @@ void resume_rows(struct keeper *k, const int64_t *rows, size_t n);
 /* validity.c: where the cursor starts, and what a changed UIDVALIDITY means. Ends with folder_advance(). */
 void validity_settle(struct folder *f);
 
-/* --- message.c, need.c ----------------------------------------------------------------------------------------------------- */
+/* --- message*.c, need.c ------------------------------------------------------------------------------------------- */
 
 enum message_stage {
     MESSAGE_ARRIVING,   /* fetched, its row on the way into the journal */
@@ -414,13 +419,12 @@ void message_evaluate(struct message *m);
 void message_continue(struct message *m, const struct state_message *stored);
 void message_park(struct message *m, const error *err); /* frees m */
 const imap_fetch_want *message_want(struct folder *f, enum wire_event event); /* valid until the next call */
-const char *message_stage_name(enum message_stage stage);
 void message_finished(void *folder, action_item *item, const action_outcome *outcome);
 /* The message is not there any more: its row is done. Frees m. */
 void message_gone(struct message *m);
 /*
- * The server says "not now": again after hint_ms (0 = not told), with growing pauses. It counts as an attempt only if the
- * server has delivered the like of another message since it last said so. Frees m.
+ * The server says "not now": again after hint_ms (0 = not told), with growing pauses. It counts as an attempt only if
+ * the server has delivered the like of another message since it last said so. Frees m.
  */
 void message_put_off(struct message *m, enum delivery_kind kind, uint64_t hint_ms);
 
@@ -442,7 +446,7 @@ void need_resume(struct folder *f); /* the folder is selected: serve those that 
 void need_forget(struct message *m); /* the message goes away */
 void need_drop_all(struct folder *f); /* the folder goes away, its session is gone */
 
-/* --- outbox.c ------------------------------------------------------------------------------------------------------------- */
+/* --- outbox.c ----------------------------------------------------------------------------------------------------- */
 
 struct outbox *outbox_new(struct keeper *k);
 void outbox_free(struct outbox *o);
@@ -452,7 +456,7 @@ bool outbox_settled(const struct outbox *o);             /* nothing under way */
 /* One line a webhook for `status`. */
 void outbox_describe(const struct outbox *o, GString *out, bool json);
 
-/* --- control.c -------------------------------------------------------------------------------------------------------------- */
+/* --- control.c ---------------------------------------------------------------------------------------------------- */
 
 error *control_new(struct keeper *k, struct control **control_out);
 void control_free(struct control *c);
@@ -460,13 +464,13 @@ void control_free(struct control *c);
 char *control_path_of(const wire_config *config);
 void status_describe(struct keeper *k, GString *out, bool json);
 
-/* --- descriptors.c --------------------------------------------------------------------------------------------------------- */
+/* --- descriptors.c ------------------------------------------------------------------------------------------------ */
 
 void descriptors_raise(const log_ctx *log); /* as many as the process may have */
 /* The config is new: warn if it needs more, and tell admission how many connections there is room for. */
 void descriptors_plan(struct keeper *k);
 
-/* --- keeper.c --------------------------------------------------------------------------------------------------------------- */
+/* --- keeper.c ----------------------------------------------------------------------------------------------------- */
 
 /* dry_run.c: a copy of the state directory (g_free), and its end. */
 error *dry_run_copy_state(const char *from, char **copy_out);

@@ -15,8 +15,8 @@ void descriptors_raise(const log_ctx *log) {
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) {
         return;
     }
-    log_debug(log, "descriptors: the soft limit of %llu is raised to the hard one, %llu", (unsigned long long)limit.rlim_cur,
-              (unsigned long long)limit.rlim_max);
+    log_debug(log, "descriptors: the soft limit of %llu is raised to the hard one, %llu",
+              (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
 }

@@ -360,19 +360,20 @@ const command command_explain = {
     .name = "explain",
     .synopsis = "[-c FILE] [--json] [--account A] [--folder F] [--flags LIST] [--event E] MESSAGE...",
     .summary = "Show what the rules would do with a message, and why",
-    .help = "A MESSAGE is a file, an mbox, a Maildir, a folder of these, - for standard input, or imap:ACCOUNT/FOLDER/UID\n"
-            "for one on a server, which is only read. Nothing is done; what a rule would ask the network is answered\n"
-            "with \"offline\".\n"
-            "\n"
-            "  -c, --config FILE   the config with the rules\n"
-            "      --json          an array with one object a message\n"
-            "      --account A     as if it came to this account (else the first of the config)\n"
-            "      --folder F      as if it came into this folder (else INBOX); \\Junk and the like are roles\n"
-            "      --flags LIST    as if it had these flags: \"\\Seen,Work\" (else what a Maildir's file name says)\n"
-            "      --event E       new (as if not said), flags or gone: what happened to the message\n"
-            "      --added LIST, --removed LIST   the flags that were changed (--event flags)\n"
-            "\n"
-            "Exit status: 0 when every message was explained, 1 when one could not be (its \"error\" says why), 78 when\n"
-            "the config has mistakes.\n",
+    .help =
+        "A MESSAGE is a file, an mbox, a Maildir, a folder of these, - for standard input, or imap:ACCOUNT/FOLDER/UID\n"
+        "for one on a server, which is only read. Nothing is done; what a rule would ask the network is answered\n"
+        "with \"offline\".\n"
+        "\n"
+        "  -c, --config FILE   the config with the rules\n"
+        "      --json          an array with one object a message\n"
+        "      --account A     as if it came to this account (else the first of the config)\n"
+        "      --folder F      as if it came into this folder (else INBOX); \\Junk and the like are roles\n"
+        "      --flags LIST    as if it had these flags: \"\\Seen,Work\" (else what a Maildir's file name says)\n"
+        "      --event E       new (as if not said), flags or gone: what happened to the message\n"
+        "      --added LIST, --removed LIST   the flags that were changed (--event flags)\n"
+        "\n"
+        "Exit status: 0 when every message was explained, 1 when one could not be (its \"error\" says why), 78 when\n"
+        "the config has mistakes.\n",
     .run = run,
 };

@@ -122,8 +122,8 @@ bool folder_about_to_act(const struct folder *f) {
 
 /* Work that needs the connection, or soon will: a rotating connection stays as long. */
 bool folder_busy(const struct folder *f) {
-    return f->look || f->starved || roll_busy(f) || f->resuming || f->settling || !f->scope || !f->cursor_known || f->needs->len ||
-           g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
+    return f->look || f->starved || roll_busy(f) || f->resuming || f->settling || !f->scope || !f->cursor_known ||
+           f->needs->len || g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
 }
 
 bool folder_engaged(const struct folder *f) {
@@ -131,7 +131,7 @@ bool folder_engaged(const struct folder *f) {
            g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
 }
 
-/* --- selecting -------------------------------------------------------------------------------------------------------- */
+/* --- selecting ---------------------------------------------------------------------------------------------------- */
 
 static void selected(void *user, const session_result *result) {
     struct folder *f = user;
@@ -193,12 +193,13 @@ void folder_unselected(struct folder *f) {
     action_queue_detach(f->actions);
 }
 
-/* --- what the session tells by itself ------------------------------------------------------------------------------------ */
+/* --- what the session tells by itself ----------------------------------------------------------------------------- */
 
 static bool is_here(const struct folder *f) {
     const session_folder *now = folder_session(f) ? session_selected(folder_session(f)) : NULL;
 
-    return now && f->cursor_known && f->cursor.uidvalidity == now->uidvalidity && imap_mailbox_equal(now->name, f->name);
+    return now && f->cursor_known && f->cursor.uidvalidity == now->uidvalidity &&
+           imap_mailbox_equal(now->name, f->name);
 }
 
 void folder_news(struct folder *f, const imap_fetch *fetch) {
@@ -226,7 +227,16 @@ struct message *folder_message(const struct folder *f, enum wire_event event, ui
     return g_hash_table_lookup(f->by_uid, &key);
 }
 
-/* --- scope and cursor --------------------------------------------------------------------------------------------------- */
+/* --- scope and cursor --------------------------------------------------------------------------------------------- */
+
+const char **folder_scope_fields(const wire_scope_reply *scope) {
+    const char **fields = g_new0(const char *, scope->fields.n + 1);
+
+    for (size_t i = 0; i < scope->fields.n; i++) {
+        fields[i] = scope->fields.v[i];
+    }
+    return fields;
+}
 
 static void scope_known(void *user, wire_message *reply) {
     struct folder *f = user;
@@ -238,16 +248,12 @@ static void scope_known(void *user, wire_message *reply) {
     }
     wire_message_free(f->scope);
     f->scope = reply;
-    const wire_scope_reply *s = &reply->u.scope_reply;
     g_free(f->scope_fields);
-    f->scope_fields = g_new0(const char *, s->fields.n + 1);
-    for (size_t i = 0; i < s->fields.n; i++) {
-        f->scope_fields[i] = s->fields.v[i];
-    }
+    f->scope_fields = folder_scope_fields(&reply->u.scope_reply);
     folder_advance(f);
 }
 
-static void ask_scope(struct folder *f) {
+void folder_ask_scope(struct folder *f, enum wire_event event, pool_scope_fn done, void *user, uint64_t *job_out) {
     wire_message *m = wire_message_new(WIRE_SCOPE);
     g_autofree char *written = mailboxes_written(f->account->boxes, f->name);
 
@@ -257,8 +263,8 @@ static void ask_scope(struct folder *f) {
     for (unsigned i = 0; f->roles[i]; i++) {
         wire_strings_add(m, &m->u.scope.roles, f->roles[i]);
     }
-    m->u.scope.event = WIRE_EVENT_NEW;
-    error *err = pool_scope(f->account->keeper->pool, m, scope_known, f, &f->scope_job);
+    m->u.scope.event = event;
+    error *err = pool_scope(f->account->keeper->pool, m, done, user, job_out);
     if (err) {
         log_error_value(&f->log, LOG_LEVEL_ERROR, err);
         error_free(err);
@@ -301,7 +307,7 @@ void folder_advance(struct folder *f) {
     }
     if (!f->scope) {
         if (!f->scope_job) {
-            ask_scope(f);
+            folder_ask_scope(f, WIRE_EVENT_NEW, scope_known, f, &f->scope_job);
         }
         return;
     }
@@ -327,7 +333,7 @@ void folder_advance(struct folder *f) {
     look_start(f, false);
 }
 
-/* --- due again ------------------------------------------------------------------------------------------------------------ */
+/* --- due again ---------------------------------------------------------------------------------------------------- */
 
 static void on_resume(void *user) {
     struct folder *f = user;

@@ -60,7 +60,8 @@ static void print(const struct listing *l) {
         const imap_status *s = &l->statuses[i];
         const char *use = "";
         for (uint32_t bit = 1; bit && !*use; bit <<= 1) {
-            use = (box->attrs & bit & IMAP_ATTR_SPECIAL_USE) && imap_special_use_name(bit) ? imap_special_use_name(bit) : "";
+            use = (box->attrs & bit & IMAP_ATTR_SPECIAL_USE) && imap_special_use_name(bit) ? imap_special_use_name(bit)
+                                                                                           : "";
         }
         g_autofree char *name = text_escape(box->name, -1);
         if (box->attrs & IMAP_ATTR_NOSELECT) {

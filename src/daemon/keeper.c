@@ -40,7 +40,7 @@ char *keeper_default_state_dir(void) {
                          : g_build_filename(g_get_home_dir(), ".local", "state", "mailruled", NULL);
 }
 
-/* --- stopping ------------------------------------------------------------------------------------------------------------ */
+/* --- stopping ----------------------------------------------------------------------------------------------------- */
 
 static void end(struct keeper *k) {
     loop_stop(k->loop);
@@ -116,7 +116,7 @@ static void tick_stopping(struct keeper *k) {
     }
 }
 
-/* --- once ------------------------------------------------------------------------------------------------------------------ */
+/* --- once --------------------------------------------------------------------------------------------------------- */
 
 static bool settled(const struct keeper *k) {
     struct state_stats stats;
@@ -148,7 +148,7 @@ static void tick_once(struct keeper *k) {
     }
 }
 
-/* --- ticking --------------------------------------------------------------------------------------------------------------- */
+/* --- ticking ------------------------------------------------------------------------------------------------------ */
 
 static void pruned(void *user, const error *err, uint64_t removed) {
     struct keeper *k = user;
@@ -211,7 +211,7 @@ static void tick(void *user) {
     loop_timer_start(k->tick, TICK_MS);
 }
 
-/* --- the config -------------------------------------------------------------------------------------------------------------- */
+/* --- the config --------------------------------------------------------------------------------------------------- */
 
 static void print_mistakes(const wire_config *c) {
     for (size_t i = 0; i < c->n_mistakes; i++) {
@@ -404,7 +404,7 @@ error *keeper_reload(struct keeper *k, void (*done)(void *user, bool ok, const c
     return err;
 }
 
-/* --- running ------------------------------------------------------------------------------------------------------------------ */
+/* --- running ------------------------------------------------------------------------------------------------------ */
 
 static void on_term(void *user) {
     struct keeper *k = user;

@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-/* --- which folders -------------------------------------------------------------------------------------------------------- */
+/* --- which folders ------------------------------------------------------------------------------------------------ */
 
 struct wanted {
     GPtrArray *names;
@@ -91,7 +91,7 @@ static void expand(const struct account *a, const char *pattern, struct wanted *
     g_free(name);
 }
 
-/* --- on which connection ---------------------------------------------------------------------------------------------------- */
+/* --- on which connection ------------------------------------------------------------------------------------------ */
 
 static guint index_for(const struct account *a, guint at, guint total) {
     if (push_offered(a)) {

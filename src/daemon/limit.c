@@ -1,6 +1,6 @@
 /*
- * A rule's `limit`: how many messages it may move or delete an hour. Beyond that its messages are parked, untouched, so that a
- * rule gone wrong cannot sweep a mailbox empty while nobody looks.
+ * A rule's `limit`: how many messages it may move or delete an hour. Beyond that its messages are parked, untouched, so
+ * that a rule gone wrong cannot sweep a mailbox empty while nobody looks.
  */
 #include "daemon_priv.h"
 
@@ -60,7 +60,8 @@ error *limit_check(struct keeper *k, const wire_plan *plan) {
         if (!m->told) {
             log_ctx log = k->log;
             log.rule = s->rule;
-            log_error(&log, "rule paused: its limit of %u message(s) an hour is reached, further ones are parked", limit);
+            log_error(&log, "rule paused: its limit of %u message(s) an hour is reached, further ones are parked",
+                      limit);
             m->told = true;
         }
         error *err = error_new(ERROR_LIMIT, "over the rule's limit of %u message(s) an hour", limit);

@@ -3,32 +3,19 @@
  *
  *     ARRIVING -> EVALUATING -> PLANNING -> ACTING -> (done)          FETCHING -> EVALUATING: taken up again
  *
- * A message that waits (for a webhook, for a failed step's delay) is not kept in memory: the journal has it.
+ * What is fetched of it is message_data.c's, what goes wrong message_failure.c's. A message that waits (for a webhook,
+ * for a failed step's delay) is not kept in memory: the journal has it.
  */
-#include "daemon_priv.h"
-#include "remains_priv.h"
-
+#include "message_priv.h"
 
 #include <string.h>
 
-/* Pauses after "not now". */
-#define PUT_OFF_MS UINT64_C(10000)
-#define PUT_OFF_MAX_MS UINT64_C(900000)
 /* Failures of one step before its message is parked: about five hours. */
 #define STEP_TRIES 6
-/* Deliveries of one mail within this time are copies, not the same message again. */
-#define TWINS_MS 30000
-#define RECENT_MIN 64 /* from so many on, and at twice as many each time, those past it are looked for */
-/* Octets that the names of header fields must leave for UIDs in a command. */
-#define FIELDS_ROOM 200
 
 static const char *const stage_names[MESSAGE_STAGES] = {"arriving", "fetching", "evaluating", "planning", "acting"};
 
-const char *message_stage_name(enum message_stage stage) {
-    return stage_names[stage];
-}
-
-static log_ctx log_of(const struct message *m) {
+log_ctx message_log(const struct message *m) {
     log_ctx log = m->folder->log;
 
     log.group = "message";
@@ -37,15 +24,11 @@ static log_ctx log_of(const struct message *m) {
 }
 
 static void set_stage(struct message *m, enum message_stage stage) {
-    log_ctx log = log_of(m);
+    log_ctx log = message_log(m);
 
     log_debug(&log, "%s -> %s", stage_names[m->stage], stage_names[stage]);
     m->folder->undecided += (stage != MESSAGE_ACTING) - (m->stage != MESSAGE_ACTING);
     m->stage = stage;
-}
-
-static struct keeper *keeper_of(const struct message *m) {
-    return m->folder->account->keeper;
 }
 
 static void free_owner(gpointer message) {
@@ -72,9 +55,9 @@ void message_free(struct message *m) {
     bool followed = m->followed;
 
     if (m->job) {
-        pool_cancel(keeper_of(m)->pool, m->job);
+        pool_cancel(message_keeper(m)->pool, m->job);
     }
-    state_cancel(keeper_of(m)->state, m);
+    state_cancel(message_keeper(m)->state, m);
     need_forget(m);
     action_queue_remove(f->actions, &m->item);
     wire_message_free(m->eval);
@@ -100,203 +83,16 @@ void message_free(struct message *m) {
     watcher_nudge(f->watcher);
 }
 
-/* --- what is fetched ---------------------------------------------------------------------------------------------------- */
-
-static const wire_scope_reply *scope_of(const struct folder *f, enum wire_event event, const char *const **fields_out) {
-    *fields_out = (const char *const *)f->scope_fields;
-    return event == WIRE_EVENT_NEW ? &f->scope->u.scope_reply : changes_scope(f, event, fields_out);
-}
-
-const imap_fetch_want *message_want(struct folder *f, enum wire_event event) {
-    const char *const *fields;
-    const wire_scope_reply *scope = scope_of(f, event, &fields);
-    const session_info *info = session_info_get(f->watcher->session);
-
-    f->want = (imap_fetch_want){.items = IMAP_WANT_FLAGS | IMAP_WANT_DATE | IMAP_WANT_SIZE};
-    if (!scope || !scope->rules) {
-        f->want.sections = changes_message_id();
-        f->want.section_count = changes_want_gone(f);
-        return &f->want;
-    }
-    if (info && imap_can(info->caps, IMAP_CAP_OBJECTID)) {
-        f->want.items |= IMAP_WANT_EMAIL_ID;
-    } else if (info && imap_can(info->caps, IMAP_CAP_X_GM_EXT_1)) {
-        f->want.items |= IMAP_WANT_GM_MSGID;
-    }
-    f->want_section = (imap_section_want){.kind = IMAP_SECTION_HEADER};
-    if (scope->level <= WIRE_LEVEL_FIELDS && scope->fields.n) {
-        f->want_section.kind = IMAP_SECTION_FIELDS;
-        f->want_section.fields = fields;
-    }
-    f->want.sections = &f->want_section;
-    f->want.section_count = 1;
-    if (f->watcher->session && session_fetch_room(f->watcher->session, &f->want) < FIELDS_ROOM) {
-        f->want_section = (imap_section_want){.kind = IMAP_SECTION_HEADER}; /* so many names leave none for UIDs */
-    }
-    return &f->want;
-}
-
-static wire_strings words(wire_message *w, const char *text) {
-    g_auto(GStrv) list = g_strsplit(text ? text : "", " ", -1);
-    wire_strings out = {0};
-
-    for (size_t i = 0; list[i]; i++) {
-        if (*list[i] && g_utf8_validate(list[i], -1, NULL)) {
-            wire_strings_add(w, &out, list[i]);
-        }
-    }
-    return out;
-}
-
-static void fill_flags(wire_message *w, const imap_fetch *fetch) {
-    for (size_t i = 0; i < fetch->flags.all.count; i++) {
-        char *flag = imap_str_dup(fetch->flags.all.at[i]);
-        if (flag && g_utf8_validate(flag, -1, NULL)) {
-            wire_strings_add(w, &w->u.eval.flags, flag);
-        }
-        g_free(flag);
-    }
-}
-
-static void fill_object_id(wire_message *w, const imap_fetch *fetch) {
-    char text[32];
-
-    if ((fetch->have & IMAP_HAVE_EMAIL_ID) && fetch->email_id.data) {
-        w->u.eval.object_id = wire_strn(w, fetch->email_id.data, fetch->email_id.len);
-    } else if (fetch->have & IMAP_HAVE_GM_MSGID) {
-        g_snprintf(text, sizeof text, "%" G_GUINT64_FORMAT, fetch->gm_msgid);
-        w->u.eval.object_id = wire_str(w, text);
-    }
-}
-
-static wire_message *eval_new(struct message *m) {
-    struct folder *f = m->folder;
-    wire_message *w = wire_message_new(WIRE_EVAL);
-    wire_eval *e = &w->u.eval;
-
-    e->account = wire_str(w, f->account->name);
-    g_autofree char *written = mailboxes_written(f->account->boxes, f->name);
-    e->folder = wire_str(w, written);
-    e->server_folder = wire_str(w, f->name);
-    for (unsigned i = 0; f->roles[i]; i++) {
-        wire_strings_add(w, &e->roles, f->roles[i]);
-    }
-    e->delimiter = mailboxes_delimiter(f->account->boxes);
-    e->uid = m->uid;
-    e->uidvalidity = m->uidvalidity;
-    e->dry_run = keeper_of(m)->options->dry_run;
-    e->event = m->event;
-    e->event_id = wire_str(w, m->event_id);
-    e->flags = words(w, m->flags);
-    e->flags_added = words(w, m->flags_added);
-    e->flags_removed = words(w, m->flags_removed);
-    return w;
-}
-
-void message_fill_remains(struct message *m, const char *message_id) {
-    wire_message *w = eval_new(m);
-    g_autofree char *text = remains_of(message_id);
-
-    w->u.eval.level = WIRE_LEVEL_RAW; /* there is no more */
-    w->u.eval.data = wire_copy(w, text, strlen(text));
-    wire_message_free(m->eval);
-    m->eval = w;
-}
-
-void message_fill(struct message *m, const imap_fetch *fetch) {
-    struct folder *f = m->folder;
-    const char *const *ignored;
-    const wire_scope_reply *scope = scope_of(f, m->event, &ignored);
-    enum imap_section_kind kind =
-        scope && scope->level <= WIRE_LEVEL_FIELDS && scope->fields.n ? IMAP_SECTION_FIELDS : IMAP_SECTION_HEADER;
-    wire_message *w = eval_new(m);
-    wire_eval *e = &w->u.eval;
-    const imap_section *section;
-
-    e->size = fetch->size;
-    e->internaldate = (fetch->have & IMAP_HAVE_DATE) ? fetch->date : 0;
-    if (m->event == WIRE_EVENT_NEW) {
-        fill_flags(w, fetch);
-    }
-    fill_object_id(w, fetch);
-    e->level = kind == IMAP_SECTION_FIELDS ? WIRE_LEVEL_FIELDS : WIRE_LEVEL_HEADER;
-    if (e->level == WIRE_LEVEL_FIELDS) {
-        e->fields = wire_strv(w, (const char *const *)scope->fields.v, scope->fields.n);
-    }
-    section = imap_fetch_section(fetch, "", kind);
-    if (section && section->data.data) {
-        e->data = wire_copy(w, section->data.data, section->data.len);
-    } else {
-        e->level = WIRE_LEVEL_NOTHING;
-    }
-    wire_message_free(m->eval);
-    m->eval = w;
-}
-
-/* --- evaluation ------------------------------------------------------------------------------------------------------------ */
+/* --- evaluation --------------------------------------------------------------------------------------------------- */
 
 static void on_need(void *user, wire_message *need) {
     need_serve(user, need);
 }
 
-static void on_fail(void *user, wire_message *fail) {
-    struct message *m = user;
-    const wire_rule_error *e = &fail->u.fail.error;
-    log_ctx log = log_of(m);
-    error *err;
-
-    m->job = 0;
-    log.rule = e->rule;
-    if (e->place.file) {
-        err = error_new(ERROR_RULE, "%s:%u: %s", e->place.file, e->place.line, e->text ? e->text : "failed");
-    } else {
-        err = error_new(ERROR_RULE, "%s", e->text ? e->text : "failed");
-    }
-    if (e->traceback) {
-        log_debug(&log, "%s", e->traceback);
-    }
-    error_at(err, NULL, NULL, 0, e->rule);
-    message_park(m, err);
-    error_free(err);
-    wire_message_free(fail);
-}
-
-static void faulted(void *user, const error *err, const struct state_row *rows, size_t n) {
-    struct message *m = user;
-    uint32_t limit = keeper_config(keeper_of(m))->limits.attempts;
-
-    if (!err && n && rows[0].faults >= limit) {
-        g_autoptr(error) why = error_new(ERROR_DEADLINE, "%s", m->blame);
-        error_at(why, NULL, NULL, 0, m->blamed_rule);
-        message_park(m, why);
-        return;
-    }
-    folder_resume_in(m->folder, n ? UINT64_C(500) << (2 * MIN(rows[0].faults, 6)) : 5000);
-    message_free(m);
-}
-
-static void on_died(void *user, const pool_death *death) {
-    struct message *m = user;
-    log_ctx log = log_of(m);
-
-    m->job = 0;
-    log.rule = death->rule;
-    g_free(m->blame);
-    g_free(m->blamed_rule);
-    m->blamed_rule = g_strdup(death->rule);
-    if (death->place.file) {
-        m->blame = g_strdup_printf("%s:%u: %s", death->place.file, death->place.line, death->reason);
-    } else {
-        m->blame = g_strdup_printf("reading the message: %s", death->reason);
-    }
-    log_warn(&log, "attempt %u: %s", m->attempts, m->blame);
-    state_fault(keeper_of(m)->state, m->row, faulted, m);
-}
-
 static void on_plan(void *user, wire_message *plan);
 
 void message_evaluate(struct message *m) {
-    static const pool_job_events events = {on_need, on_plan, on_fail, on_died};
+    static const pool_job_events events = {on_need, on_plan, message_failed, message_reader_died};
     struct folder *f = m->folder;
     wire_message *eval = m->eval;
 
@@ -308,20 +104,20 @@ void message_evaluate(struct message *m) {
     set_stage(m, MESSAGE_EVALUATING);
     m->eval = NULL;
     eval->u.eval.own = m->own;
-    error *err = pool_submit(keeper_of(m)->pool, eval, m->attempts, &events, m, &m->job);
+    error *err = pool_submit(message_keeper(m)->pool, eval, m->attempts, &events, m, &m->job);
     if (err) {
         message_park(m, err);
         error_free(err);
     }
 }
 
-/* --- the plan ---------------------------------------------------------------------------------------------------------------- */
+/* --- the plan ----------------------------------------------------------------------------------------------------- */
 
 /* What the message's log line says; steps on trial are logged one by one and left out of the plan. */
 static void log_plan(const struct message *m, const wire_plan *plan) {
     GString *text = g_string_new(NULL);
-    log_ctx log = log_of(m);
-    bool dry = keeper_of(m)->options->dry_run;
+    log_ctx log = message_log(m);
+    bool dry = message_keeper(m)->options->dry_run;
 
     for (size_t i = 0; i < plan->n_steps; i++) {
         const wire_step *s = &plan->steps[i];
@@ -360,7 +156,7 @@ static void act(struct message *m, uint32_t seq);
 /* The journal has answered about a row that has a plan: what now? */
 static void go_on(struct message *m, const struct state_row *row) {
     if (row->due_webhook) {
-        outbox_kick(keeper_of(m)->outbox, row->due_webhook);
+        outbox_kick(message_keeper(m)->outbox, row->due_webhook);
     }
     if (row->gone || row->stage != STATE_PLANNED || row->waiting || !row->next_seq) {
         message_free(m);
@@ -371,7 +167,7 @@ static void go_on(struct message *m, const struct state_row *row) {
 
 static void planned(void *user, const error *err, const struct state_planned *p) {
     struct message *m = user;
-    log_ctx log = log_of(m);
+    log_ctx log = message_log(m);
 
     if (err) {
         log_error_value(&log, LOG_LEVEL_ERROR, err);
@@ -387,7 +183,7 @@ static void planned(void *user, const error *err, const struct state_planned *p)
         log_notice(&log, "the same mail was handled before under another UID: left alone");
         break;
     case STATE_PLAN_ADOPTED:
-        resume_rows(keeper_of(m), &p->earlier, 1);
+        resume_rows(message_keeper(m), &p->earlier, 1);
         break;
     case STATE_PLAN_OWN:
         folder_resume_in(m->folder, 0);
@@ -396,61 +192,6 @@ static void planned(void *user, const error *err, const struct state_planned *p)
         break;
     }
     message_free(m);
-}
-
-/* A mail that has just had its plan. */
-struct recent {
-    uint64_t when;
-    uint32_t uid;
-    uint64_t others; /* messages that others had taken away by then, as far as it is not known which */
-    bool taken;      /* the plan takes it out of the folder */
-};
-
-static bool takes_away(const wire_plan *plan) {
-    for (size_t i = 0; i < plan->n_steps; i++) {
-        if (step_takes_away(&plan->steps[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static gboolean is_past(gpointer key, gpointer value, gpointer now) {
-    const struct recent *mail = value;
-
-    (void)key;
-    return *(const uint64_t *)now - mail->when >= TWINS_MS;
-}
-
-static void forget_past(GHashTable *recent, uint64_t now) {
-    guint n = g_hash_table_size(recent);
-
-    if (n >= RECENT_MIN && !(n & (n - 1))) {
-        g_hash_table_foreach_remove(recent, is_past, &now);
-    }
-}
-
-/*
- * The same mail under another UID was handled before: a server that gave it a new UID, or a person who dragged it back.
- * Two copies that were delivered at the same time (to an alias too) are not that: each is handled. But a copy that comes
- * when the one before it has gone, and not by us, is the same message edited in place (MS-STANXIMAP section 2.1.3).
- */
-static bool may_be_handled(struct message *m, const wire_plan *plan, const char *identity) {
-    struct folder *f = m->folder;
-    struct recent *before, now = {.when = loop_now(keeper_of(m)->loop), .uid = m->uid, .others = roll_others(f)};
-
-    if (!identity) {
-        return false;
-    }
-    forget_past(f->recent, now.when);
-    before = g_hash_table_lookup(f->recent, identity);
-    bool twin = before && now.when - before->when < TWINS_MS;
-    if (twin && !before->taken) {
-        twin = roll_has(f, before->uid) && now.others == before->others;
-    }
-    now.taken = takes_away(plan);
-    g_hash_table_insert(f->recent, g_strdup(identity), g_memdup2(&now, sizeof now));
-    return !twin;
 }
 
 struct plan_parts {
@@ -492,13 +233,14 @@ static void store_plan(struct message *m, wire_message *w) {
     keep_steps(m, w);
     for (size_t i = 0; i < plan->n_steps; i++) {
         const wire_step *s = &plan->steps[i];
-        if (!s->dry_run && s->verb != WIRE_VERB_STOP && !keeper_of(m)->options->dry_run) {
+        if (!s->dry_run && s->verb != WIRE_VERB_STOP && !message_keeper(m)->options->dry_run) {
             add_step(m, &parts, s);
         }
     }
-    state_plan(keeper_of(m)->state,
+    state_plan(message_keeper(m)->state,
                &(struct state_plan){
-                   .row = m->row, .identity = identity, .skip_if_handled = may_be_handled(m, plan, identity), .as_own = m->own,
+                   .row = m->row, .as_own = m->own,
+                   .identity = identity, .skip_if_handled = identity_may_be_handled(m, plan, identity),
                    .meta = m->message_id, .meta_len = m->message_id ? strlen(m->message_id) : 0,
                    .steps = (const struct state_step *)(void *)parts.steps->data, .n_steps = parts.steps->len,
                    .deliveries = (const struct state_delivery *)(void *)parts.deliveries->data,
@@ -512,7 +254,7 @@ static void store_plan(struct message *m, wire_message *w) {
 
 static void on_plan(void *user, wire_message *w) {
     struct message *m = user;
-    error *over = limit_check(keeper_of(m), &w->u.plan);
+    error *over = limit_check(message_keeper(m), &w->u.plan);
 
     m->job = 0;
     if (over) {
@@ -525,28 +267,14 @@ static void on_plan(void *user, wire_message *w) {
 }
 
 void message_gone(struct message *m) {
-    log_ctx log = log_of(m);
+    log_ctx log = message_log(m);
 
     log_info(&log, "is gone: somebody else was faster");
-    state_plan(keeper_of(m)->state, &(struct state_plan){.row = m->row, .as_own = m->own}, NULL, NULL);
+    state_plan(message_keeper(m)->state, &(struct state_plan){.row = m->row, .as_own = m->own}, NULL, NULL);
     message_free(m);
 }
 
-void message_put_off(struct message *m, enum delivery_kind kind, uint64_t hint_ms) {
-    struct folder *f = m->folder;
-    uint64_t pause = MIN(PUT_OFF_MS << MIN(f->deliveries[kind].put_offs, 10), PUT_OFF_MAX_MS);
-
-    if (f->deliveries[kind].delivered) {
-        f->deliveries[kind].delivered = false; /* others are delivered: it may be this one */
-    } else {
-        state_unattempt(keeper_of(m)->state, &m->row, 1, NULL, NULL);
-    }
-    f->deliveries[kind].put_offs++;
-    folder_resume_in(f, MAX(hint_ms, pause));
-    message_free(m);
-}
-
-/* --- steps ---------------------------------------------------------------------------------------------------------------------- */
+/* --- steps -------------------------------------------------------------------------------------------------------- */
 
 static void act(struct message *m, uint32_t seq) {
     const wire_step *step = seq && seq <= m->steps->len ? m->steps->pdata[seq - 1] : NULL;
@@ -570,7 +298,7 @@ static void act(struct message *m, uint32_t seq) {
 
 void message_finished(void *folder, action_item *item, const action_outcome *outcome) {
     struct message *m = item->user;
-    log_ctx log = log_of(m);
+    log_ctx log = message_log(m);
 
     log.rule = item->step->rule;
     if (!outcome->err) {
@@ -594,7 +322,7 @@ void message_finished(void *folder, action_item *item, const action_outcome *out
     }
     log_warn(&log, "%s: %s; again in %us", wire_verb_name(item->step->verb), outcome->err->text,
              (unsigned)(outcome->delay_ms / 1000));
-    keeper_of(m)->failures++;
+    message_keeper(m)->failures++;
     folder_resume_in(m->folder, outcome->delay_ms);
     message_free(m);
 }
@@ -625,16 +353,4 @@ void message_continue(struct message *m, const struct state_message *stored) {
         memcpy(m->item.note, open->note, m->item.note_len);
     }
     act(m, open->seq);
-}
-
-/* --- quarantine --------------------------------------------------------------------------------------------------------------------- */
-
-void message_park(struct message *m, const error *err) {
-    log_ctx log = log_of(m);
-
-    log.rule = err->rule;
-    log_error(&log, "parked: %s (see `mailruled queue`; `mailruled retry` tries again)", err->text);
-    keeper_of(m)->failures++;
-    state_park(keeper_of(m)->state, m->row, err, NULL, NULL);
-    message_free(m);
 }

@@ -49,7 +49,7 @@ void need_forget(struct message *m) {
     }
 }
 
-/* --- more of the message ----------------------------------------------------------------------------------------------- */
+/* --- more of the message ------------------------------------------------------------------------------------------ */
 
 static wire_header *copy_params(wire_message *w, imap_params params, size_t *n_out) {
     wire_header *list = wire_array(w, wire_header, params.count ? params.count : 1);
@@ -125,7 +125,9 @@ static void delivered(void *user, const imap_response *response) {
     const imap_fetch *fetch = &response->fetch;
     wire_answer *a = &n->answer->u.answer;
     static const enum imap_section_kind kinds[] = {
-        [WIRE_NEED_FIELDS] = IMAP_SECTION_FIELDS, [WIRE_NEED_HEADER] = IMAP_SECTION_HEADER, [WIRE_NEED_RAW] = IMAP_SECTION_ALL,
+        [WIRE_NEED_FIELDS] = IMAP_SECTION_FIELDS,
+        [WIRE_NEED_HEADER] = IMAP_SECTION_HEADER,
+        [WIRE_NEED_RAW] = IMAP_SECTION_ALL,
     };
     const imap_section *s;
 
@@ -225,7 +227,8 @@ static void send_fetch(struct need *n) {
     case WIRE_NEED_PARTS:
         want.section_count = asked->names.n;
         for (size_t i = 0; i < asked->names.n; i++) {
-            sections[i] = (imap_section_want){.kind = IMAP_SECTION_ALL, .part = asked->names.v[i], .length = asked->limit};
+            sections[i] =
+                (imap_section_want){.kind = IMAP_SECTION_ALL, .part = asked->names.v[i], .length = asked->limit};
         }
         break;
     default:
@@ -250,7 +253,7 @@ void need_resume(struct folder *f) {
     }
 }
 
-/* --- HTTP --------------------------------------------------------------------------------------------------------------------- */
+/* --- HTTP --------------------------------------------------------------------------------------------------------- */
 
 static void http_done(void *user, const http_result *result) {
     struct need *n = user;
@@ -303,7 +306,7 @@ static void send_http(struct need *n) {
     }
 }
 
-/* --- keys ----------------------------------------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------------------------- */
 
 static void kv_value(void *user, const error *err, const void *value, size_t len) {
     struct need *n = user;

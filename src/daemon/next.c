@@ -48,9 +48,9 @@ bool watcher_has_work(const struct watcher *w) {
 }
 
 /*
- * IDLE is kept back while messages are on their way from their FETCH to their first step, so that it leaves in one write
- * with that step: going into IDLE and out again would cost a round trip. Not for long, because without IDLE nothing new is
- * heard of.
+ * IDLE is kept back while messages are on their way from their FETCH to their first step, so that it leaves in one
+ * write with that step: going into IDLE and out again would cost a round trip. Not for long, because without IDLE
+ * nothing new is heard of.
  */
 static void hold_idle(struct watcher *w) {
     bool wanted = w->ready && w->at && w->at->selected && folder_about_to_act(w->at);
@@ -93,7 +93,9 @@ struct folder *watcher_home(const struct watcher *w) {
 /* The next look without being told; one that is due sooner stays. */
 static void plan_poll(struct watcher *w) {
     const wire_account *c = w->account->config;
-    uint64_t wait = w->on_demand ? LINGER_MS : w->polling ? MIN(pace_poll_ms(w->account), c->reconcile_ms) : c->reconcile_ms;
+    uint64_t wait = w->on_demand ? LINGER_MS
+                    : w->polling ? MIN(pace_poll_ms(w->account), c->reconcile_ms)
+                                 : c->reconcile_ms;
 
     if (!loop_timer_active(w->poll) || loop_timer_left(w->poll) > wait) {
         /* Accounts that began together need not be proven together for ever. */

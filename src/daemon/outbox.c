@@ -1,6 +1,7 @@
 /*
- * Webhooks: what is due is read from the journal a few at a time, signed, sent, and answered for. Each endpoint has its own
- * concurrency, so a dead one delays nobody; one that fails again and again is asked by a single request on its schedule.
+ * Webhooks: what is due is read from the journal a few at a time, signed, sent, and answered for. Each endpoint has its
+ * own concurrency, so a dead one delays nobody; one that fails again and again is asked by a single request on its
+ * schedule.
  */
 #include "connect_priv.h"
 #include "daemon_priv.h"
@@ -120,7 +121,7 @@ static void set_trouble(struct hook *h, const char *text) {
     h->trouble = g_strdup(text);
 }
 
-/* --- secrets ------------------------------------------------------------------------------------------------------------ */
+/* --- secrets ------------------------------------------------------------------------------------------------------ */
 
 static void secret_known(void *user, secret *s, error *err) {
     struct hook *h = user;
@@ -193,11 +194,11 @@ static void hook_next(struct hook *h) {
     if (h->failures < FAILURES_ALONE || !h->config) {
         hook_pump(h);
     } else if (!loop_timer_active(h->timer) || loop_timer_left(h->timer) > pause_of(h)) {
-        loop_timer_start(h->timer, pause_of(h)); /* not only when the old event is due again: a new one shall be tried */
+        loop_timer_start(h->timer, pause_of(h)); /* a new event shall be tried before the old one is due again */
     }
 }
 
-/* --- answers ------------------------------------------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 
 static void answered(void *user, const error *err, const struct state_row *rows, size_t n) {
     struct delivery *d = user;
@@ -282,7 +283,7 @@ static void http_done(void *user, const http_result *result) {
     error_free(err);
 }
 
-/* --- sending ---------------------------------------------------------------------------------------------------------------- */
+/* --- sending ------------------------------------------------------------------------------------------------------ */
 
 static const char **make_headers(const struct hook *h, char *const own[]) {
     GPtrArray *list = g_ptr_array_new();
@@ -302,8 +303,8 @@ static error *start(struct hook *h, struct delivery *d, const struct state_outbo
     int64_t now = clock_wall_ms(h->outbox->keeper->clock) / 1000;
     g_autofree char *stamp = g_strdup_printf("%" G_GINT64_FORMAT, now), *signature = NULL;
     char *own[] = {(char *)"Content-Type", (char *)"application/json", (char *)"User-Agent",
-                   (char *)"mailruled/" MAILRULED_VERSION, (char *)"webhook-id", d->id, (char *)"webhook-timestamp", stamp,
-                   NULL, NULL, NULL};
+                   (char *)"mailruled/" MAILRULED_VERSION, (char *)"webhook-id", d->id, (char *)"webhook-timestamp",
+                   stamp, NULL, NULL, NULL};
     GBytes *body = g_bytes_new(entry->body, entry->body_len);
 
     if (h->n_keys) {
@@ -426,7 +427,10 @@ bool outbox_settled(const struct outbox *o) {
 void outbox_describe(const struct outbox *o, GString *out, bool json) {
     for (guint i = 0; i < o->hooks->len; i++) {
         const struct hook *h = o->hooks->pdata[i];
-        const char *health = !h->config ? "not in the config" : h->disabled ? "disabled (410)" : h->failures ? "failing" : "ok";
+        const char *health = !h->config    ? "not in the config"
+                             : h->disabled ? "disabled (410)"
+                             : h->failures ? "failing"
+                                           : "ok";
         if (json) {
             g_string_append(out, i ? ",{\"name\":" : "{\"name\":");
             text_append_json(out, h->name, -1);

@@ -1,13 +1,15 @@
 /*
- * What the server pushes (NOTIFY, RFC 5465): new messages of the first folder with the header fields its rules need, STATUS
- * of the others, names of folders that come and go. Together with IDLE: Dovecot's NOTIFY alone loses a message that arrives
- * within a second of SELECT; with IDLE, and a NOOP two seconds after SELECT, none is lost.
+ * What the server pushes (NOTIFY, RFC 5465): new messages of the first folder with the header fields its rules need,
+ * STATUS of the others, names of folders that come and go. Together with IDLE: Dovecot's NOTIFY alone loses a message
+ * that arrives within two seconds of SELECT; with IDLE, and a NOOP session_quirks.settle_ms after it, none is lost.
  *
  * Pushes are hints like EXISTS is; that nothing was missed is proven by STATUS in rounds (round.c).
  */
 #include "daemon_priv.h"
 
 #include "base/text.h"
+
+#include <string.h>
 
 /* More names, or longer ones, are asked for as the whole personal namespace: Dovecot takes 100. */
 #define NAMES_MAX 90
@@ -68,7 +70,7 @@ static struct push *push_of(struct watcher *w) {
     return w->push;
 }
 
-/* --- asking for it ---------------------------------------------------------------------------------------------------- */
+/* --- asking for it ------------------------------------------------------------------------------------------------ */
 
 static void give_up(struct watcher *w, uint64_t for_ms) {
     struct account *a = w->account;
@@ -147,7 +149,6 @@ static void send_notify(struct watcher *w, struct folder *with_data, bool status
     imap_notify want = {.status = status, .selected = true, .mailboxes = names, .names = !p->no_names};
 
     want.flag_changes = want.mailbox_flag_changes = changes_wanted(a->keeper, a->config);
-
     want.selected_want = with_data ? message_want(with_data, WIRE_EVENT_NEW) : NULL;
     for (guint i = 0; i < a->folders->len; i++) {
         names[i] = ((struct folder *)a->folders->pdata[i])->name;
@@ -194,7 +195,7 @@ void push_leave(struct watcher *w) {
     }
 }
 
-/* --- what comes --------------------------------------------------------------------------------------------------------- */
+/* --- what comes --------------------------------------------------------------------------------------------------- */
 
 void push_selected(struct folder *f) {
     struct watcher *w = f->watcher;

@@ -1,7 +1,7 @@
 /*
- * What the journal says is not finished goes on: after a restart, after a failure's delay, after a webhook's acceptance.
- * Messages without a plan are fetched again, each hand-over counted before it happens; plans go on at their first open
- * step. What somebody changed (changes.c) is such a row from the start.
+ * What the journal says is not finished goes on: after a restart, after a failure's delay, after a webhook's
+ * acceptance. Messages without a plan are fetched again, each hand-over counted before it happens; plans go on at their
+ * first open step. What somebody changed (changes.c) is such a row from the start.
  */
 #include "daemon_priv.h"
 
@@ -32,7 +32,7 @@ static void refetch_free(struct refetch *r) {
     g_free(r);
 }
 
-/* --- fetched again ---------------------------------------------------------------------------------------------------- */
+/* --- fetched again ------------------------------------------------------------------------------------------------ */
 
 static void delivered(void *user, const imap_response *response) {
     struct refetch *r = user;
@@ -105,10 +105,10 @@ static void fetched(void *user, const session_result *result) {
 }
 
 static void park_suspect(struct message *m, const struct state_row *row) {
-    g_autoptr(error) err =
-        row->faults ? error_new(ERROR_DEADLINE, "handed to an evaluator %u times, which ended it %u times", row->attempts,
-                                row->faults)
-                    : error_new(ERROR_REFUSED, "tried %u times, which came to nothing", row->attempts);
+    g_autoptr(error) err = row->faults
+                               ? error_new(ERROR_DEADLINE, "handed to an evaluator %u times, which ended it %u times",
+                                           row->attempts, row->faults)
+                               : error_new(ERROR_REFUSED, "tried %u times, which came to nothing", row->attempts);
 
     message_park(m, err);
 }
@@ -157,7 +157,7 @@ static void attempt_counted(void *user, const error *err, const struct state_row
     }
 }
 
-/* --- from the journal ---------------------------------------------------------------------------------------------------- */
+/* --- from the journal --------------------------------------------------------------------------------------------- */
 
 static enum wire_event event_of(const struct state_message *stored) {
     return strcmp(stored->event, "flags") == 0  ? WIRE_EVENT_FLAGS
@@ -307,7 +307,7 @@ void resume_drop_all(struct folder *f) {
     }
 }
 
-/* --- single rows --------------------------------------------------------------------------------------------------------- */
+/* --- single rows -------------------------------------------------------------------------------------------------- */
 
 static struct folder *folder_of(struct keeper *k, const struct state_message *stored) {
     struct account *a = keeper_account(k, stored->account);

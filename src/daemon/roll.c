@@ -38,7 +38,7 @@ struct listing {
     imap_set asked, found;
 };
 
-/* --- sets ---------------------------------------------------------------------------------------------------------------- */
+/* --- sets --------------------------------------------------------------------------------------------------------- */
 
 struct state_range *roll_ranges(const imap_set *set, size_t *n_out) {
     struct state_range *ranges = g_new0(struct state_range, set->count + 1);
@@ -83,7 +83,7 @@ static void bound(imap_set *set) {
     }
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------------ */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 struct roll *roll_new(struct folder *f) {
     struct roll *r = g_new0(struct roll, 1);
@@ -164,7 +164,7 @@ bool roll_ready(struct folder *f) {
     return r->loaded;
 }
 
-/* --- what is heard --------------------------------------------------------------------------------------------------------- */
+/* --- what is heard ------------------------------------------------------------------------------------------------ */
 
 void roll_add(struct folder *f, const imap_set *uids) {
     add_all(&f->roll->known, uids);
@@ -241,7 +241,7 @@ bool roll_doubts(const struct folder *f) {
     return !f->roll->loaded || !f->cursor.listed || f->roll->refused || roll_busy(f);
 }
 
-/* --- listing --------------------------------------------------------------------------------------------------------------- */
+/* --- listing ------------------------------------------------------------------------------------------------------ */
 
 static void persist(struct folder *f) {
     size_t n;
@@ -415,7 +415,7 @@ static void list(struct folder *f) {
     next_window(l);
 }
 
-/* --- the proof --------------------------------------------------------------------------------------------------------------- */
+/* --- the proof ---------------------------------------------------------------------------------------------------- */
 
 /* Even where the number fits: once a reconcile after the start, then once a day. */
 static bool is_due(const struct folder *f) {

@@ -1,7 +1,7 @@
 /*
  * Rounds: the STATUS of every folder that no connection has selected, and now and then the list of folders (RFC 9051
- * sections 6.3.9, 6.3.11; LIST-STATUS, RFC 5819). Often where nothing else tells of news, else at `reconcile`, which proves
- * that nothing was missed. On the first connection of the account.
+ * sections 6.3.9, 6.3.11; LIST-STATUS, RFC 5819). Often where nothing else tells of news, else at `reconcile`, which
+ * proves that nothing was missed. On the first connection of the account.
  */
 #include "daemon_priv.h"
 
@@ -69,7 +69,7 @@ bool round_under_way(const struct round *r) {
     return r->pending;
 }
 
-/* --- when ------------------------------------------------------------------------------------------------------------- */
+/* --- when --------------------------------------------------------------------------------------------------------- */
 
 void round_plan(struct round *r) {
     const wire_account *c = r->account->config;
@@ -81,7 +81,8 @@ void round_plan(struct round *r) {
     for (guint i = 0; i < r->account->folders->len; i++) {
         const struct folder *f = r->account->folders->pdata[i];
         if (!is_selected(f)) {
-            uint64_t most = push_covers(f) && !f->missing ? c->reconcile_ms : MIN(pace_poll_ms(f->account), c->reconcile_ms);
+            uint64_t most =
+                push_covers(f) && !f->missing ? c->reconcile_ms : MIN(pace_poll_ms(f->account), c->reconcile_ms);
             wait = wait ? MIN(wait, most) : most;
         }
     }
@@ -106,7 +107,7 @@ void round_stop(struct round *r) {
     loop_timer_stop(r->relist);
 }
 
-/* --- what is told --------------------------------------------------------------------------------------------------------- */
+/* --- what is told ------------------------------------------------------------------------------------------------- */
 
 void round_told(struct folder *f, const imap_status *s) {
     bool next = s->have & IMAP_STATUS_UIDNEXT;
@@ -155,8 +156,8 @@ static void done(struct question *q) {
 }
 
 /*
- * What the selected folder is by its name. There are servers that go on with a folder that was deleted or made anew as if
- * nothing had happened (Cyrus, Courier), or show in it nothing new until it is selected again (GNU Mailutils).
+ * What the selected folder is by its name. There are servers that go on with a folder that was deleted or made anew as
+ * if nothing had happened (Cyrus, Courier), or show in it nothing new until it is selected again (GNU Mailutils).
  */
 static void told_here(struct folder *f, bool there, const imap_status *s) {
     struct watcher *w = f->watcher;
@@ -171,7 +172,7 @@ static void told_here(struct folder *f, bool there, const imap_status *s) {
     more = counted && s->messages > now->exists;
     if (more && ++w->untold >= UNTOLD_MAX && !w->polling) {
         log_warn(&w->log, "the server does not tell what is new while a folder is selected: polling every %us",
-                 (unsigned)(w->account->config->poll_ms / 1000));
+                 (unsigned)(pace_poll_ms(w->account) / 1000));
         w->polling = true;
     }
     if (other && !folder_busy(f)) {
@@ -184,7 +185,7 @@ static void told_here(struct folder *f, bool there, const imap_status *s) {
     }
 }
 
-/* --- STATUS ---------------------------------------------------------------------------------------------------------------- */
+/* --- STATUS ------------------------------------------------------------------------------------------------------- */
 
 static void answered(void *user, const session_result *result) {
     struct question *q = user;
@@ -213,7 +214,7 @@ void round_ask(struct folder *f) {
     ask_status(f->account->round, f->watcher, f->name);
 }
 
-/* --- LIST-STATUS ------------------------------------------------------------------------------------------------------------ */
+/* --- LIST-STATUS -------------------------------------------------------------------------------------------------- */
 
 static void status_listed(void *user, const imap_response *response) {
     struct question *q = user;
@@ -280,7 +281,7 @@ static void ask_lists(struct round *r, struct watcher *w, GPtrArray *folders) {
     }
 }
 
-/* --- a round ------------------------------------------------------------------------------------------------------------------ */
+/* --- a round ------------------------------------------------------------------------------------------------------ */
 
 static void on_round(void *user) {
     struct round *r = user;

@@ -56,7 +56,8 @@ static int run(int argc, char **argv) {
         }
     }
     if (!good) {
-        return command_usage(&command_run, "log formats are logfmt, json, journal; levels error, warn, notice, info, debug");
+        return command_usage(&command_run,
+                             "log formats are logfmt, json, journal; levels error, warn, notice, info, debug");
     }
     if (optind < argc) {
         return command_usage(&command_run, "unexpected '%s'", argv[optind]);

@@ -93,7 +93,8 @@ static void set_raw(const source *s, source_message *m, const char *p, const cha
 
 /* --- mbox --------------------------------------------------------------------------------------------------------- */
 
-/* "From sender Sat Jan  1 12:00:00 2000": the time is asked for, because mboxo does not quote every "From " of a body. */
+/* "From sender Sat Jan  1 12:00:00 2000": the time is asked for, because mboxo does not quote every "From " of a
+ * body. */
 static bool is_from_line(const char *line, const char *end) {
     if (end - line < 6 || memcmp(line, "From ", 5) != 0) {
         return false;

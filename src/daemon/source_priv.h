@@ -3,8 +3,8 @@
  *
  * A path may be a file with one message, an mbox (mboxrd or mboxo: recognised by its first line), a Maildir (a folder
  * with cur/ or new/), a folder with any of these in it, or "-" for one message on standard input. Folders are read in
- * the order of names; dot files are passed over. An mbox is mapped, so its size does not matter. What stands on a server
- * (imap:ACCOUNT/FOLDER/UID) is read before, with source_from_server(), and handed over with source_preload().
+ * the order of names; dot files are passed over. An mbox is mapped, so its size does not matter. What stands on a
+ * server (imap:ACCOUNT/FOLDER/UID) is read before, with source_from_server(), and handed over with source_preload().
  */
 #ifndef DAEMON_SOURCE_PRIV_H
 #define DAEMON_SOURCE_PRIV_H

@@ -107,7 +107,10 @@ static void account_text(struct keeper *k, const struct account *a, GString *out
     g_string_append(out, "account ");
     text_append_escaped(out, a->name, -1);
     g_string_append_printf(out, "%*s %s", (int)(20 - MIN(strlen(a->name), 20)), "",
-                           a->paused ? "paused" : a->parked ? "parked: credentials refused" : first ? watcher_state_text(first) : "");
+                           a->paused   ? "paused"
+                           : a->parked ? "parked: credentials refused"
+                           : first     ? watcher_state_text(first)
+                                       : "");
     if (a->trouble && !a->paused) {
         g_string_append(out, ": ");
         text_append_escaped(out, a->trouble, -1);
@@ -138,8 +141,9 @@ static void connections_text(const admission_stats *s, GString *out) {
 }
 
 static void connections_json(const admission_stats *s, GString *out) {
-    g_string_append_printf(out, "\"connections\":{\"open\":%u,\"under_way\":%u,\"waiting\":%u,\"servers_down\":%u,\"room\":",
-                           s->open, s->under_way, s->waiting, s->down);
+    g_string_append_printf(
+        out, "\"connections\":{\"open\":%u,\"under_way\":%u,\"waiting\":%u,\"servers_down\":%u,\"room\":", s->open,
+        s->under_way, s->waiting, s->down);
     if (s->room == UINT_MAX) {
         g_string_append(out, "null},");
     } else {
@@ -156,8 +160,9 @@ void status_describe(struct keeper *k, GString *out, bool json) {
         json_string(out, "config", keeper_config(k)->path);
         g_string_append_c(out, ',');
         connections_json(&connections, out);
-        g_string_append_printf(out, "\"evaluators\":{\"ready\":%u,\"deaths\":%" G_GUINT64_FORMAT ",\"queued\":%zu},\"accounts\":[",
-                               stats.ready, stats.deaths, stats.queued);
+        g_string_append_printf(
+            out, "\"evaluators\":{\"ready\":%u,\"deaths\":%" G_GUINT64_FORMAT ",\"queued\":%zu},\"accounts\":[",
+            stats.ready, stats.deaths, stats.queued);
     } else {
         g_autofree char *up = text_format_duration(loop_now(k->loop) - k->started);
         g_string_append_printf(out, "mailruled " MAILRULED_VERSION ", up %s, %zu rule(s), %u evaluator(s)", up,

@@ -1,9 +1,9 @@
 /*
  * Where the cursor starts: at first sight of a folder, and after its UIDVALIDITY changed (RFC 9051 section 2.3.1.1).
  *
- * After a change every message has a new UID. Those that arrived since the cursor last moved, and those whose plans were
- * not carried out, are looked at again; the journal's ledger tells which of them were handled. Everything older is left
- * alone: rules never run over a whole mailbox because a server was restored from a backup.
+ * After a change every message has a new UID. Those that arrived since the cursor last moved, and those whose plans
+ * were not carried out, are looked at again; the journal's ledger tells which of them were handled. Everything older is
+ * left alone: rules never run over a whole mailbox because a server was restored from a backup.
  */
 #include "daemon_priv.h"
 
@@ -19,7 +19,7 @@ static void failed(struct folder *f, const error *err) {
     folder_resume_in(f, 10000);
 }
 
-/* --- first sight ------------------------------------------------------------------------------------------------------ */
+/* --- first sight -------------------------------------------------------------------------------------------------- */
 
 static void cursor_set(void *user, const error *err) {
     struct folder *f = user;
@@ -100,7 +100,7 @@ static void first_sight(struct folder *f) {
     }
 }
 
-/* --- a changed UIDVALIDITY ------------------------------------------------------------------------------------------------ */
+/* --- a changed UIDVALIDITY ---------------------------------------------------------------------------------------- */
 
 static void changed(void *user, const error *err, const struct state_validity_change *change) {
     struct folder *f = user;
@@ -110,7 +110,8 @@ static void changed(void *user, const error *err, const struct state_validity_ch
         failed(f, err);
         return;
     }
-    log_notice(&f->log, "UIDVALIDITY is now %u: %u message(s) are looked for again by what they are, %u more had no plan yet",
+    log_notice(&f->log,
+               "UIDVALIDITY is now %u: %u message(s) are looked for again by what they are, %u more had no plan yet",
                f->uidvalidity, (unsigned)change->rekeyed, (unsigned)change->cancelled);
     f->cursor_known = false;
     f->resumed = false;

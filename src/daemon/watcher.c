@@ -54,7 +54,7 @@ void watcher_nudge(struct watcher *w) {
     loop_timer_start(w->turn, 0);
 }
 
-/* --- connecting ------------------------------------------------------------------------------------------------------ */
+/* --- connecting --------------------------------------------------------------------------------------------------- */
 
 static void secret_known(void *user, secret *s, error *err) {
     struct watcher *w = user;
@@ -123,7 +123,7 @@ static void disconnected(struct watcher *w) {
     push_free(w);
     for (guint i = 0; i < w->folders->len; i++) {
         struct folder *f = w->folders->pdata[i];
-        f->dirty |= !f->seen_once || w->folders->len == 1; /* of the rest a STATUS tells whether anything came meanwhile */
+        f->dirty |= !f->seen_once || w->folders->len == 1; /* of the rest a STATUS tells whether anything came */
         f->missing &= w->on_demand;
     }
     if (w->index == 0) {
@@ -149,7 +149,8 @@ static bool park(struct watcher *w, const error *err) {
     return true;
 }
 
-/* The server has no more connections than there are, and this is not one of them: one of those beyond their number is. */
+/* The server has no more connections than there are, and this is not one of them: one of those beyond their number
+ * is. */
 static void trade_places(struct watcher *w) {
     GPtrArray *list = w->account->watchers;
 
@@ -292,7 +293,7 @@ static void on_poll_needed(void *user) {
 
     if (!w->polling) {
         log_info(&w->log, "the server offers no working IDLE: polling every %us",
-                 (unsigned)(w->account->config->poll_ms / 1000));
+                 (unsigned)(pace_poll_ms(w->account) / 1000));
     }
     w->polling = true;
     watcher_nudge(w);
@@ -320,7 +321,8 @@ static void open_session(struct watcher *w) {
     struct connect_env env = {k->loop, k->transports, &k->random, &keeper_config(k)->limits,
                               changes_wanted(k, w->account->config)};
 
-    w->session = connect_new(&env, w->account->config, &w->account->idle_memory, &w->account->pace, &events, w, &w->log);
+    w->session =
+        connect_new(&env, w->account->config, &w->account->idle_memory, &w->account->pace, &events, w, &w->log);
 }
 
 static bool wants_connection(const struct watcher *w) {

@@ -206,7 +206,8 @@ static void put_other_group(build *b, const imap_notify *notify, bool messages, 
         put_text(b, " (personal (");
     }
     if (messages) {
-        put_text(b, notify->mailbox_flag_changes ? "MessageNew MessageExpunge FlagChange" : "MessageNew MessageExpunge");
+        put_text(b,
+                 notify->mailbox_flag_changes ? "MessageNew MessageExpunge FlagChange" : "MessageNew MessageExpunge");
     }
     put_text(b, !names ? "))" : messages ? " MailboxName))" : "MailboxName))");
 }

@@ -95,7 +95,8 @@ static char *read_name(struct reader *r, GString *raw) {
     return kept;
 }
 
-/* local@domain with the local part in quotes where it must be, so that it can never be read as more than one address. */
+/* local@domain with the local part in quotes where it must be, so that it can never be read as more than one
+ * address. */
 static const char *join_spec(mail_arena *a, const char *local, const char *domain) {
     bool quote = !*local || strpbrk(local, " \t\"\\()<>[]:;@,");
     GString *spec = g_string_new(quote ? "\"" : "");

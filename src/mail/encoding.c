@@ -1,4 +1,5 @@
-/* Content-Transfer-Encoding (RFC 2045 section 6) by GMime's decoders, which are linear and keep no more than a group. */
+/* Content-Transfer-Encoding (RFC 2045 section 6) by GMime's decoders, which are linear and keep no more than a
+ * group. */
 #include "view_priv.h"
 
 #include <gmime/gmime.h>

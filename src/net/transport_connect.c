@@ -14,7 +14,7 @@
 #define HANDSHAKE_MS 30000
 #define KEEPALIVE_S 60
 #define KEEPALIVE_PROBE_S 15
-#define KEEPALIVE_PROBES 3 /* unanswered in a row: the kernel gives up at the user timeout, after one probe if that is over */
+#define KEEPALIVE_PROBES 3 /* unanswered: the kernel gives up at the user timeout, after one probe if that is over */
 #define CURL_BUFFER 8192  /* a longer line of the server is cut by libcurl, and a CAPABILITY line must not be */
 
 enum phase { PHASE_CONNECT, PHASE_GREETING, PHASE_STARTTLS, PHASE_TLS, PHASE_CAPABILITY };

@@ -188,8 +188,8 @@ void cond_set_index(struct cond_set *set, const struct cond *const *whens, size_
 /* Adds the names of header fields that a first look needs. */
 void cond_fields_needed(const struct cond *cond, GHashTable *names);
 /* Calls f for each test with the place of its condition, also under a NOT. */
-void cond_foreach_test(const struct cond *cond, void (*f)(const struct cond_test *test, const wire_place *place, void *user),
-                       void *user);
+void cond_foreach_test(const struct cond *cond,
+                       void (*f)(const struct cond_test *test, const wire_place *place, void *user), void *user);
 /* Calls f for each test that is not under a NOT: those whose captures a rule may use. */
 void cond_foreach_positive(const struct cond *cond, void (*f)(const struct cond_test *test, void *user), void *user);
 

@@ -77,8 +77,8 @@ void loader_unknown(struct loader *loader, const wire_place *place, const char *
                     const char *const *known);
 char *loader_str(struct loader *loader, const char *s); /* in the arena */
 
-/* Pushes `NAME "x"`: something that waits for its table (at index 2), then calls take. serial: how many conditions there
- * were before that table; UINT_MAX if that is not known. */
+/* Pushes `NAME "x"`: something that waits for its table (at index 2), then calls take. serial: how many conditions
+ * there were before that table; UINT_MAX if that is not known. */
 typedef void (*loader_take)(lua_State *L, struct loader *loader, const char *name, const wire_place *place,
                             unsigned serial);
 int loader_curried(lua_State *L, const char *what, loader_take take);

@@ -194,7 +194,8 @@ static int by_name(const void *a, const void *b) {
 }
 
 void rules_scope(const rules *set, const wire_scope *scope, wire_message *reply) {
-    struct whereabouts where = {scope->account, scope->folder, &scope->roles, scope->event, false, scope->server_folder};
+    struct whereabouts where = {scope->account, scope->folder, &scope->roles,
+                                scope->event,   false,         scope->server_folder};
     wire_scope_reply *out = &reply->u.scope_reply;
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GArray) found = scopes_find(set->scopes, &where);

@@ -65,7 +65,8 @@ enum mail_status lib_msg_reasons(rules_job *job, const char *reasons_out[LIB_REA
 
 /* NULL if it may be sent to a server, else why not, as the end of a sentence ("contains a control character"); static.
  * Folder: UTF-8, 1..LIMIT_IMAP_MAILBOX_NAME octets, no control character, no wildcard, no level that is empty, "."
- * or "..". Flag: a system flag (the five that may be stored, "\\Seen") or a keyword that is an IMAP atom of at most 100 octets. */
+ * or "..". Flag: a system flag (the five that may be stored, "\\Seen") or a keyword that is an IMAP atom of at most 100
+ * octets. */
 const char *valid_folder(const char *s, size_t len);
 const char *valid_flag(const char *s, size_t len);
 

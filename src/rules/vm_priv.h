@@ -82,8 +82,8 @@ bool vm_tainted(struct vm *vm);
 void vm_set_global(struct vm *vm, const char *name);
 /* Replaces the table on top by a read-only view of it (what: for the error, "json"); pairs() works. */
 void vm_readonly(lua_State *L, const char *what);
-/* While the config loads, reading an unknown global calls this instead of raising; near: the nearest known name or NULL.
- * What it pushes is the value (returns 1). */
+/* While the config loads, reading an unknown global calls this instead of raising; near: the nearest known name or
+ * NULL. What it pushes is the value (returns 1). */
 typedef int (*vm_unknown)(lua_State *L, const char *name, const char *near);
 void vm_set_unknown(struct vm *vm, vm_unknown unknown);
 /* Like vm_set_global for a new read-only table of functions. */

@@ -2,8 +2,8 @@
  * A server that does a command in part only, and how the rest is asked for (RFC 9738, RFC 9394).
  *
  * MESSAGELIMIT: it works downwards from the highest UID, and "OK [MESSAGELIMIT n uid]" says how far it came: what is
- * below that UID is asked for with another command. PARTIAL: we ask for the lowest so many results, then for those above
- * the highest of them: nothing is lost if messages go meanwhile.
+ * below that UID is asked for with another command. PARTIAL: we ask for the lowest so many results, then for those
+ * above the highest of them: nothing is lost if messages go meanwhile.
  */
 #include "session_priv.h"
 

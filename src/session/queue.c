@@ -55,7 +55,8 @@ static void tell_failure(exchange *x, error *err) {
 void exchanges_tell_refused(session *s) {
     exchange *x;
 
-    /* Those that are made meanwhile wait for the next time; whoever is told may free the session and drain the queue. */
+    /* Those that are made meanwhile wait for the next time; whoever is told may free the session and drain the
+     * queue. */
     for (guint n = s->failed.length; n > 0 && (x = g_queue_pop_head(&s->failed)); n--) {
         error *err = x->refused;
         x->refused = NULL;

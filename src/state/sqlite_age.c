@@ -26,10 +26,11 @@ static bool is_current(struct backend *db, int64_t folder, uint32_t uidvalidity)
 
 /* A message found again has its flags as they are: what a change of before asked for cannot be found by them. */
 static void park_changes(struct backend *db, int64_t folder, uint32_t uidvalidity) {
-    struct query q = db_query(db, "UPDATE message SET stage = 3, error_code = ?3, error_text = 'the folder was made anew or"
-                                  " restored: the message of this change cannot be told' WHERE folder = ?1"
-                                  " AND uidvalidity <> ?2 AND stage = 2 AND event = 'flags' AND EXISTS(SELECT 1 FROM step"
-                                  " WHERE message = message.id AND state <> 2 AND needs_uid)");
+    struct query q =
+        db_query(db, "UPDATE message SET stage = 3, error_code = ?3, error_text = 'the folder was made anew or"
+                     " restored: the message of this change cannot be told' WHERE folder = ?1"
+                     " AND uidvalidity <> ?2 AND stage = 2 AND event = 'flags' AND EXISTS(SELECT 1 FROM step"
+                     " WHERE message = message.id AND state <> 2 AND needs_uid)");
 
     query_int(&q, folder);
     query_int(&q, uidvalidity);

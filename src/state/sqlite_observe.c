@@ -164,13 +164,14 @@ struct change {
 
 static void insert_row(struct observing *o, const struct change *c) {
     struct query q = db_query(
-        o->db, "INSERT INTO message(account, folder, uidvalidity, uid, event, nth, stage, own, attempts, arrived_at, next_at,"
-               " set_at, flags, added, removed, meta) VALUES(?1, ?2, ?3, ?4, ?5, CASE WHEN ?5 = 'flags' THEN"
-               " (SELECT coalesce(max(nth), 0) + 1 FROM message WHERE folder = ?2 AND uidvalidity = ?3 AND uid = ?4"
-               "  AND event = 'flags') ELSE 0 END, 1, ?6, 0, ?7, ?7, ?7, ?8, ?9, ?10,"
-               " coalesce((SELECT meta FROM message WHERE folder = ?2 AND uidvalidity = ?3 AND uid = ?4 AND event = 'new'),"
-               "  CAST(?11 AS BLOB)))"
-               " ON CONFLICT DO NOTHING");
+        o->db,
+        "INSERT INTO message(account, folder, uidvalidity, uid, event, nth, stage, own, attempts, arrived_at, next_at,"
+        " set_at, flags, added, removed, meta) VALUES(?1, ?2, ?3, ?4, ?5, CASE WHEN ?5 = 'flags' THEN"
+        " (SELECT coalesce(max(nth), 0) + 1 FROM message WHERE folder = ?2 AND uidvalidity = ?3 AND uid = ?4"
+        "  AND event = 'flags') ELSE 0 END, 1, ?6, 0, ?7, ?7, ?7, ?8, ?9, ?10,"
+        " coalesce((SELECT meta FROM message WHERE folder = ?2 AND uidvalidity = ?3 AND uid = ?4 AND event = 'new'),"
+        "  CAST(?11 AS BLOB)))"
+        " ON CONFLICT DO NOTHING");
 
     query_text(&q, o->in->account);
     query_int(&q, o->folder);
@@ -282,8 +283,9 @@ static void range_gone(struct observing *o, const struct state_range *range) {
     uint32_t at = range->low;
 
     for (;;) {
-        struct query q = db_query(o->db, "SELECT uid, flags, message_id FROM snapshot WHERE folder = ? AND uid BETWEEN ? AND ?"
-                                         " ORDER BY uid LIMIT 1");
+        struct query q =
+            db_query(o->db, "SELECT uid, flags, message_id FROM snapshot WHERE folder = ? AND uid BETWEEN ? AND ?"
+                            " ORDER BY uid LIMIT 1");
         query_int(&q, o->folder);
         query_int(&q, at);
         query_int(&q, range->high);
@@ -321,7 +323,8 @@ error *exec_observe(struct backend *db, struct request *r) {
         range_gone(&o, &in->gone[i]);
     }
     if (in->modseq || in->whole) {
-        struct query q = db_query(db, "UPDATE folder SET modseq = max(modseq, ?), snapshot = max(snapshot, ?) WHERE id = ?");
+        struct query q =
+            db_query(db, "UPDATE folder SET modseq = max(modseq, ?), snapshot = max(snapshot, ?) WHERE id = ?");
         query_int(&q, (int64_t)in->modseq);
         query_int(&q, in->whole);
         query_int(&q, o.folder);

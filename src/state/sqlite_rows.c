@@ -49,8 +49,9 @@ int64_t db_folder_make(struct backend *db, const char *account, const char *name
 }
 
 void db_cursor_write(struct backend *db, int64_t folder, const struct state_cursor *cursor) {
-    struct query q = db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ?, listed = ?,"
-                                  " snapshot = 0 WHERE id = ?");
+    struct query q =
+        db_query(db, "UPDATE folder SET uidvalidity = ?, last_uid = ?, modseq = ?, updated = ?, listed = ?,"
+                     " snapshot = 0 WHERE id = ?");
 
     query_int(&q, cursor->uidvalidity);
     query_int(&q, cursor->last_uid);

@@ -85,7 +85,7 @@ while read -r name value; do
     deadline | rule_wait) value=$((value / 1000))s ;;
     regex_deadline) value=${value}ms ;;
     esac
-    grep -q -e "$name[ ,][^:]*:[^:]*$value" "$dir/config" || wrong="$wrong $name=$value"
+    grep -q -e "${name}[ ,][^:]*:[^:]*$value" "$dir/config" || wrong="$wrong $name=$value"
 done <"$dir/defaults"
 is "$(wc -l <"$dir/defaults") limits are told with their defaults" "$wrong" ''
 

@@ -65,9 +65,9 @@ rule "every attribute" {
   on_error = "skip",
   run = function(msg)
     local seen = 0
-    for name in ("account age attachments captures cc date flags folder from headers html in_reply_to is_auto is_bounce "
-                 .. "is_encrypted is_list is_reply list_id message_id raw reasons recipient references reply_text "
-                 .. "reply_to rule size subject text thread_key to uid unparsable"):gmatch "%S+" do
+    for name in ("account age attachments captures cc date flags folder from headers html in_reply_to is_auto "
+                 .. "is_bounce is_encrypted is_list is_reply list_id message_id raw reasons recipient references "
+                 .. "reply_text reply_to rule size subject text thread_key to uid unparsable"):gmatch "%S+" do
       seen = seen + (msg[name] ~= nil and 1 or 0)
     end
     for _, a in ipairs(msg.attachments) do

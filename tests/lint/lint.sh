@@ -28,6 +28,11 @@ git ls-files 'src/*.c' | xargs -n 8 -P 2 sh -c 'clang-tidy --quiet --warnings-as
 echo "luacheck"
 luacheck --quiet $(git ls-files '*.lua' | grep -v '^examples/demo.lua$') || bad=1
 
+echo "shellcheck"
+if command -v shellcheck >/dev/null; then
+    git ls-files '*.sh' | xargs shellcheck -s sh -S error -f gcc || bad=1
+fi
+
 echo "manual pages"
 for page in man/*.[0-9]; do
     [ -f "$page" ] || continue

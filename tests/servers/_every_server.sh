@@ -11,14 +11,15 @@ server_tool="${server%%-*}.sh"
 # move, uidplus       offered
 # keywords            can be kept
 # pushes              IDLE tells of new mail at once; else only at its end
+# shows_flags         an open session shows what flags another one changed
 # copies_flags        COPY takes the flags along; else only now and then
-SEPARATOR=/ prefix='' separator=/ roles=yes move=yes uidplus=yes keywords=yes pushes=yes copies_flags=yes
+SEPARATOR=/ prefix='' separator=/ roles=yes move=yes uidplus=yes keywords=yes pushes=yes shows_flags=yes copies_flags=yes
 case "$server" in
 dovecot) ;;
 cyrus) ;;
 cyrus-dots) SEPARATOR=. prefix=INBOX. separator=. ;;
 courier) prefix=INBOX. separator=. roles=no move=no ;;
-imap4d) roles=no move=no uidplus=no keywords=no pushes=no copies_flags=no ;;
+imap4d) roles=no move=no uidplus=no keywords=no pushes=no shows_flags=no copies_flags=no ;;
 *) echo "no such server: $server" >&2; exit 2 ;;
 esac
 export SEPARATOR
@@ -323,6 +324,18 @@ EOT
     expect "the one that was there before is not copied again" holds Done a b c && stop_daemon
 }
 
+cursor_is() { "$MAILRULED" status --json | grep -q "\"last_uid\":$1,"; }
+# The rule names the folder as the user writes it, whatever the server calls it.
+changed_below() {
+    reconcile=1s
+    imap "CREATE \"$(name_of Work/One)\"" && config 'watch = { "Work/One" },' <<'EOT' || return 1
+rule "starred" { folder = "Work/One", on = "flags", when = flag_added "\\Flagged", actions = { copy "Starred" } }
+EOT
+    start_daemon && append Work/One a b && wait_for 30 cursor_is 2 || { "$MAILRULED" status; return 1; }
+    imap "SELECT \"$(name_of Work/One)\"" 'UID STORE 2 +FLAGS (\Flagged)' >/dev/null || return 1
+    wait_for 30 holds Starred b && settled && stop_daemon
+}
+
 # Fault 37: the watched folder goes away while it is selected; others go on; it comes back.
 folder_goes_away() {
     reconcile=1s
@@ -396,5 +409,6 @@ case_for fault_53_killed_in_the_middle_of_a_batch daemon_is_killed
 case_for fault_32_a_folder_made_anew made_anew
 case_for fault_37_a_watched_folder_goes_away folder_goes_away
 case_for header_body_and_attachment conditions
+[ "$shows_flags" = no ] || case_for a_flag_changed_in_a_folder_below_another changed_below
 case_for more_new_mail_than_one_fetch_asks_for large_gap
 finish

@@ -36,7 +36,7 @@ connections() { awk '$3 == "+"' "$box/wire" | wc -l; }
 
 start_pushed() {
     make_folders && start_proxy "$@" && config_all '' && daemon || return 1
-    wait_for 60 all_pushed $((folders + 1))
+    wait_for 60 all_pushed $((folders + 1)) || { "$MAILRULED" status | grep -v ' notify, complete '; return 1; }
 }
 
 fifty_folders() {

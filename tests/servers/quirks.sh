@@ -167,6 +167,40 @@ EOT
 
 # --- one by one, what providers do ----------------------------------------------------------------------------------------------
 
+# All flags are asked for where nothing tells what changed.
+short_lines_for_flags() {
+    script_header='max-line: 1000'
+    play 'MOVE UIDPLUS XYMHIGHESTMODSEQ' <<EOT || return 1
+on <t> UID FETCH ...
+repeat 90
+$(data '10000<n>000' 'm<n>')
+end
+S: <t> OK done
+end
+on <t> UID SEARCH ...UID 10:*
+S-: * ESEARCH (TAG "<t>") UID ALL 1
+repeat 90
+S-: ,10000<n>000
+end
+S: 
+S: <t> OK done
+end
+C: <i> IDLE
+S: + idling
+S: * OK [UIDNEXT 1000090001] next
+S: * 90 EXISTS
+C: <i> IDLE
+S: + idling
+EOT
+    script_header=''
+    config '' <<'EOT' || return 1
+rule "changed" { on = "flags", actions = { flag "Seen-by-us" } }
+EOT
+    start_daemon && wait_for 20 asked_for_flags 2 || { cat "$box/script.err"; return 1; }
+    expect "no line too long" test "$(log_count 'more than the server takes')" -eq 0 && kill_daemon
+}
+asked_for_flags() { [ "$(log_count "> [^ ]* UID FETCH {[0-9]*} (UID FLAGS)")" -ge "$1" ]; }
+
 # Gmail's own number is the message's identity there.
 gmail_identity() {
     play 'MOVE UIDPLUS X-GM-EXT-1' <<EOT || return 1
@@ -368,6 +402,7 @@ test_case fault_45_move_done_in_part_the_rest_is_asked_for move_in_part
 test_case fault_40_a_message_that_cannot_be_fetched_is_parked_alone poison
 test_case gmail_identity_is_asked_for gmail_identity
 test_case lines_of_a_thousand_octets short_lines
+test_case lines_of_a_thousand_octets_that_ask_for_flags short_lines_for_flags
 test_case a_uid_that_means_another_message_now_is_left_alone identity_is_another
 test_case a_uid_that_means_the_same_message_is_acted_on identity_is_the_same
 test_case list_with_return_that_gives_nothing list_empty

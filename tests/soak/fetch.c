@@ -122,7 +122,7 @@ static uint64_t modifier(const words *w, guint at, bool *vanished_out) {
                : 0;
 }
 
-static void tell_vanished(peer *p, uint64_t since) {
+void imap_tell_vanished(peer *p, uint64_t since) {
     const folder *f = p->selected;
     const char *gap = "* VANISHED (EARLIER) ";
 
@@ -171,7 +171,7 @@ void imap_fetch(peer *p, const char *tag, const words *w) {
         return;
     }
     if (vanished && p->qresync) {
-        tell_vanished(p, since);
+        imap_tell_vanished(p, since);
     }
     for (guint i = 0; i < uids->len && known; i++) {
         const entry *e = folder_entry(p->selected, g_array_index(uids, uint32_t, i));

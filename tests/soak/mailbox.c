@@ -93,19 +93,11 @@ void do_create(peer *p, const char *tag, const words *w) {
 static void catch_up(peer *p, const words *w) {
     const folder *f = p->selected;
     uint64_t since = g_ascii_strtoull(word(w, 7), NULL, 10);
-    const char *gap = "* VANISHED (EARLIER) ";
 
     if (g_ascii_strcasecmp(word(w, 4), "QRESYNC") != 0 || g_ascii_strtoull(word(w, 6), NULL, 10) != f->uidvalidity) {
         return;
     }
-    for (guint i = 0; i < f->gone->len; i++) {
-        const gone *g = &g_array_index(f->gone, gone, i);
-        if (g->modseq > since) {
-            peer_say(p, "%s%u", gap, g->uid);
-            gap = ",";
-        }
-    }
-    peer_say(p, *gap == ',' ? "\r\n" : "");
+    imap_tell_vanished(p, since);
     for (guint i = 0; i < f->entries->len; i++) {
         const entry *e = &g_array_index(f->entries, entry, i);
         if (e->modseq > since) {

@@ -212,6 +212,7 @@ void imap_sync(peer *p); /* EXPUNGE or VANISHED, and EXISTS, into the answer */
 bool imap_read_set(const peer *p, const char *text, GArray *uids_out); /* uint32_t: those that are there */
 void imap_fetch(peer *p, const char *tag, const words *w);
 void imap_fetch_entry(peer *p, const entry *e, const char *const *items, unsigned n);
+void imap_tell_vanished(peer *p, uint64_t since); /* what went from the selected folder above that modseq, in a line */
 void imap_notify(peer *p, const char *tag, const words *w);
 void notify_tell(peer *p, const folder *f); /* of a folder that is not selected, if that was asked for */
 void notify_named(const folder *f);         /* of one that was made */
