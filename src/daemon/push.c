@@ -103,9 +103,9 @@ static void answered(void *user, const session_result *result) {
         p->doubtful = p->pending;
         g_clear_pointer(&p->asked, g_free);
         watcher_nudge(w);
-    } else if (result->answered || !result->sent) {
+    } else if (result->answered || (!result->sent && result->err->retry == ERROR_RETRY_NEVER)) {
         log_notice(&w->log, "NOTIFY does not work here (%s): IDLE and STATUS instead", result->err->text);
-        give_up(w, REFUSED_MS);
+        give_up(w, result->err->code == ERROR_BUSY ? OVERFLOW_MS : REFUSED_MS);
     }
 }
 
