@@ -180,7 +180,7 @@ static void verified(void *user, const session_result *result) {
         imap_set_add(&c->seen, uid);
         c->last = MAX(c->last, uid);
         if (c->look->folder) {
-            log_warn(&c->look->folder->log, "UID %u is there but was not delivered: asking again", uid);
+            log_info(&c->look->folder->log, "UID %u is there but was not delivered: asking again", uid);
         }
     }
     if (!c->last && c->look->folder && folder_session(c->look->folder)) {
