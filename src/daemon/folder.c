@@ -128,7 +128,7 @@ bool folder_busy(const struct folder *f) {
 
 bool folder_engaged(const struct folder *f) {
     return f->selected || f->look || f->resuming || f->settling || f->needs->len || f->refetches->len ||
-           g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
+           roll_busy(f) || changes_busy(f) || g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
 }
 
 /* --- selecting ---------------------------------------------------------------------------------------------------- */
