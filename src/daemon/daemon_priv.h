@@ -105,7 +105,8 @@ struct folder *account_folder(const struct account *a, const char *name); /* NUL
 
 /* A new list of folders is there. */
 void layout_listed(struct account *a);
-/* What a connection can watch has changed: folders for what `watch` names, each with a connection. Folders that a pattern named and that are gone are forgotten. */
+/* What a connection can watch has changed: folders for what `watch` names, each with a connection. Folders that a
+ * pattern named and that are gone are forgotten. */
 void layout_make(struct account *a);
 /* A connection has been busy in one folder while others wait: the worker takes those. False if there is none. */
 bool layout_relieve(struct watcher *w);
