@@ -42,11 +42,11 @@ static int run(int argc, char **argv) {
         return COMMAND_CONFIG;
     }
     int status = offline_init(&o, path, true);
+    if (status == COMMAND_OK && !offline_only && !check_online(&o)) {
+        status = COMMAND_FAILED;
+    }
     if (status == COMMAND_OK) {
         print_summary(&o.config->u.config);
-        if (!offline_only && !check_online(&o)) {
-            status = COMMAND_FAILED;
-        }
     }
     offline_release(&o);
     return status;
