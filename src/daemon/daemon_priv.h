@@ -73,6 +73,7 @@ struct account {
     GPtrArray *watchers; /* struct watcher; the first lists the folders and asks for the STATUS of others */
     GPtrArray *folders;  /* struct folder, in watch order */
     struct round *round; /* round.c */
+    unsigned folder_changes; /* counted: folders that came or went */
     int64_t listed, listed_before; /* wall clock, seconds: the last two LISTs of folders; 0 = none */
     uint64_t no_push_until; /* elapsed ms; the server refused NOTIFY or could not keep up */
     session_idle_memory idle_memory;
@@ -229,6 +230,7 @@ struct folder {
     bool cursor_known, cursor_asked;
     struct state_cursor cursor; /* as journaled, or on its way */
     wire_message *scope; /* WIRE_SCOPE_REPLY, NULL = not asked yet */
+    unsigned scopes; /* counted: answers */
     uint64_t scope_job;
     const char **scope_fields; /* NULL-terminated, views into scope */
     imap_fetch_want want;      /* what the first look asks for */

@@ -248,6 +248,7 @@ static void scope_known(void *user, wire_message *reply) {
     }
     wire_message_free(f->scope);
     f->scope = reply;
+    f->scopes++;
     g_free(f->scope_fields);
     f->scope_fields = folder_scope_fields(&reply->u.scope_reply);
     folder_advance(f);

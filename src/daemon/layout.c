@@ -130,6 +130,7 @@ static void add_or_give(struct account *a, const char *name, bool by_pattern, st
         f->by_pattern = by_pattern;
         f->appeared = box ? a->listed_before : 0;
         f->dirty = true;
+        a->folder_changes++;
         g_ptr_array_add(a->folders, f);
         g_ptr_array_add(w->folders, f);
     } else {
@@ -159,6 +160,7 @@ static void forget_missing(struct account *a, const struct wanted *list) {
             g_ptr_array_remove(f->watcher->folders, f);
             g_ptr_array_remove_index(a->folders, i);
             folder_free(f);
+            a->folder_changes++;
         }
     }
 }

@@ -7,8 +7,6 @@
  */
 #include "daemon_priv.h"
 
-#include "base/text.h"
-
 #include <string.h>
 
 /* More names, or longer ones, are asked for as the whole personal namespace: Dovecot takes 100. */
@@ -20,9 +18,15 @@
 #define REFUSED_MS (24 * UINT64_C(3600000))
 #define OVERFLOW_MS UINT64_C(3600000)
 
+/* What a NOTIFY was made from. */
+struct asked {
+    bool any, names;
+    unsigned folders; /* the account's list of folders, as counted there */
+    unsigned scope;   /* the needs of the first folder's rules, likewise; 0 = its header fields were not asked for */
+};
+
 struct push {
-    struct watcher *watcher;
-    char *asked;       /* what the NOTIFY in force, or on its way, was made from; NULL = none */
+    struct asked asked; /* by the NOTIFY in force, or on its way */
     unsigned pending;  /* not answered yet */
     bool on;           /* answered OK once */
     bool data;         /* the last one asked for header fields, since the folder was selected */
@@ -55,7 +59,6 @@ void push_free(struct watcher *w) {
     if (p) {
         loop_timer_free(p->late);
         loop_timer_free(p->settle);
-        g_free(p->asked);
         g_free(p);
     }
 }
@@ -63,7 +66,6 @@ void push_free(struct watcher *w) {
 static struct push *push_of(struct watcher *w) {
     if (!w->push) {
         w->push = g_new0(struct push, 1);
-        w->push->watcher = w;
         w->push->late = loop_timer_new(w->account->keeper->loop, on_late, w);
         w->push->settle = loop_timer_new(w->account->keeper->loop, on_settle, w);
     }
@@ -101,31 +103,12 @@ static void answered(void *user, const session_result *result) {
     } else if (result->answered && result->code->name == IMAP_CODE_BADEVENT && !p->no_names) {
         p->no_names = true;
         p->doubtful = p->pending;
-        g_clear_pointer(&p->asked, g_free);
+        p->asked.any = false;
         watcher_nudge(w);
     } else if (result->answered || (!result->sent && result->err->retry == ERROR_RETRY_NEVER)) {
         log_notice(&w->log, "NOTIFY does not work here (%s): IDLE and STATUS instead", result->err->text);
         give_up(w, result->err->code == ERROR_BUSY ? OVERFLOW_MS : REFUSED_MS);
     }
-}
-
-/* The whole of what is asked for, to see whether it has changed: folder names, and the header fields if any. */
-static char *describe(const struct account *a, const struct folder *with_data, bool names) {
-    GString *text = g_string_new(names ? "+" : "-");
-
-    g_string_append(text, changes_wanted(a->keeper, a->config) ? "*" : "");
-    for (guint i = 0; i < a->folders->len; i++) {
-        g_string_append_printf(text, "%s\n", ((struct folder *)a->folders->pdata[i])->name);
-    }
-    g_string_append_c(text, '\n');
-    for (const char **field = with_data ? with_data->scope_fields : NULL; field && *field; field++) {
-        g_string_append_printf(text, "%s\n", *field);
-    }
-    if (with_data) {
-        g_string_append_printf(text, "%d %d", (int)with_data->scope->u.scope_reply.level,
-                               (int)with_data->scope->u.scope_reply.rules);
-    }
-    return g_string_free(text, FALSE);
 }
 
 /* Too many to name, or (Dovecot compares them undecoded) not to be named in ASCII. */
@@ -168,16 +151,13 @@ void push_ask(struct watcher *w) {
     }
     struct push *p = push_of(w);
     struct folder *with_data = w->at == home && !watcher_has_work(w) ? home : NULL;
-    g_autofree char *wanted = describe(w->account, with_data, !p->no_names);
-    if (p->asked && strcmp(p->asked, wanted) == 0) {
+    const struct asked now = {true, !p->no_names, w->account->folder_changes, with_data ? with_data->scopes : 0};
+    const struct asked before = p->asked;
+    if (before.any && before.names == now.names && before.folders == now.folders && before.scope == now.scope) {
         return;
     }
-    const char *named = p->asked ? strstr(p->asked, "\n\n") : NULL;
-    size_t same = named ? (size_t)(named - p->asked) + 2 : 0;
-    bool status = !named || strncmp(p->asked, wanted, same) != 0; /* other folders than before: how are they now? */
-    g_free(p->asked);
-    p->asked = g_steal_pointer(&wanted);
-    send_notify(w, with_data, status);
+    p->asked = now;
+    send_notify(w, with_data, !before.any || before.folders != now.folders); /* others than before: how are they now? */
 }
 
 /*
@@ -189,8 +169,7 @@ void push_leave(struct watcher *w) {
     struct push *p = w->push;
 
     if (p && p->data) {
-        g_free(p->asked);
-        p->asked = describe(w->account, NULL, !p->no_names);
+        p->asked.scope = 0;
         send_notify(w, NULL, false);
     }
 }
