@@ -89,6 +89,19 @@ EOT
     folders=49
 }
 
+# New rules need other header fields: those come with the next message.
+reloaded() {
+    folders=1
+    make_folders && start_proxy && config_all '' && daemon && wait_for 60 all_pushed 2 || return 1
+    config 'watch = { "INBOX", "W*" },' <<'EOT' || return 1
+rule "tagged" { when = header "X-Tag":is "yes", actions = { move "Target" } }
+EOT
+    "$MAILRULED" reload && wait_for 20 logged '> [^ ]* NOTIFY SET .*[Xx]-[Tt]ag' || return 1
+    deliver_with tagged 'X-Tag: yes' && wait_for 20 has Target tagged || return 1
+    expect "not asked for" test "$(log_count '> [^ ]* UID FETCH .*[Xx]-[Tt]ag')" -le 2 && stop_daemon
+    folders=49
+}
+
 # What came while nothing was connected is told by the first STATUS.
 while_down() {
     folders=5
@@ -169,6 +182,7 @@ test_case fifty_folders_on_one_connection fifty_folders
 test_case fault_29_delivered_within_a_second_of_select lost_wake_up
 test_case folders_that_appear_later_are_watched_and_renamed_ones_too folders_come_and_go
 test_case any_folder_begins_with_inbox any_folder
+test_case after_a_reload_other_header_fields_come reloaded
 test_case what_came_meanwhile_is_told_by_status while_down
 test_case a_busy_connection_gives_what_waits_to_another busy_elsewhere
 test_case without_notify_the_rest_is_asked_for_in_rounds disabled
