@@ -120,6 +120,7 @@ struct round *round_new(struct account *a);
 void round_free(struct round *r);
 void round_plan(struct round *r); /* something changed: when is the next one due? */
 void round_now(struct round *r);  /* the first connection is there: what came meanwhile? */
+void round_soon(struct round *r); /* something may have been missed; more such calls within a second are one */
 void round_stop(struct round *r); /* the first connection is gone */
 /* The folders of the account may have changed: LIST them again, soon. */
 void round_relist(struct round *r);

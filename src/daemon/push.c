@@ -3,7 +3,9 @@
  * STATUS of the others, names of folders that come and go. Together with IDLE: Dovecot's NOTIFY alone loses a message
  * that arrives within two seconds of SELECT; with IDLE, and a NOOP session_quirks.settle_ms after it, none is lost.
  *
- * Pushes are hints like EXISTS is; that nothing was missed is proven by STATUS in rounds (round.c).
+ * Pushes are hints like EXISTS is; that nothing was missed is proven by STATUS in rounds (round.c). A NOTIFY said anew
+ * begins with what is there at that moment: what came before and was not told yet (Dovecot gathers for half a second) is
+ * told by neither, so a round follows each that does not ask for STATUS itself.
  */
 #include "daemon_priv.h"
 
@@ -139,6 +141,9 @@ static void send_notify(struct watcher *w, struct folder *with_data, bool status
     want.personal = by_namespace(a);
     p->pending++;
     p->data = with_data != NULL;
+    if (!status) {
+        round_soon(a->round);
+    }
     session_notify(w->session, &want, &(session_call){.done = answered, .user = w});
     g_free(names);
 }

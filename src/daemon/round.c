@@ -18,6 +18,8 @@
 #define AHEAD_MAX 50
 /* So many times new mail was found that should have been told: once may be chance. */
 #define UNTOLD_MAX 2
+/* Visits to other folders come in swarms, each with a NOTIFY said anew: one round for all of them. */
+#define SOON_MS 1000
 /* Folders are often made, renamed or deleted several at a time. */
 #define RELIST_MS 500
 
@@ -26,6 +28,7 @@ struct round {
     loop_timer *timer;  /* the next round */
     loop_timer *relist; /* LIST again */
     unsigned pending;   /* commands */
+    bool again;         /* due while commands were pending: those may have been answered too early */
     uint64_t listed;    /* elapsed ms: the last LIST of folders */
 };
 
@@ -78,6 +81,11 @@ void round_plan(struct round *r) {
     if (!first(r)) {
         return;
     }
+    if (r->again && !r->pending) {
+        r->again = false;
+        round_soon(r);
+        return;
+    }
     for (guint i = 0; i < r->account->folders->len; i++) {
         const struct folder *f = r->account->folders->pdata[i];
         if (!is_selected(f)) {
@@ -102,9 +110,16 @@ void round_now(struct round *r) {
     }
 }
 
+void round_soon(struct round *r) {
+    if (!loop_timer_active(r->timer) || loop_timer_left(r->timer) > SOON_MS) {
+        loop_timer_start(r->timer, SOON_MS);
+    }
+}
+
 void round_stop(struct round *r) {
     loop_timer_stop(r->timer);
     loop_timer_stop(r->relist);
+    r->again = false;
 }
 
 /* --- what is told ------------------------------------------------------------------------------------------------- */
@@ -289,6 +304,7 @@ static void on_round(void *user) {
     struct watcher *w = first(r);
     const session_info *info = w ? session_info_get(w->session) : NULL;
 
+    r->again = r->pending > 0;
     if (!info || r->pending) {
         return;
     }

@@ -45,8 +45,9 @@ expect() { # TEXT COMMAND...
 
 # --- the servers ------------------------------------------------------------------------------------------------------------
 
-start_server() { # USERS; EXTRA as in the tool
-    "$TESTS/tools/$server_tool" start "$dir/server" "${1:-20}" || exit 1
+start_server() { # USERS, one for each test; EXTRA as in the tool
+    users=${1:-20}
+    "$TESTS/tools/$server_tool" start "$dir/server" "$users" || exit 1
     . "$dir/server/env"
 }
 
@@ -201,6 +202,7 @@ each_once() { # COUNT FOLDER
 
 fresh() {
     cases=$((cases + 1))
+    [ "$cases" -le "${users:-$cases}" ] || { echo "FAIL $1: start_server made $users users only"; exit 1; }
     user="user$cases${DOMAIN:+@$DOMAIN}"
     box="$dir/$user"
     mail="$dir/server/mail/$user"
@@ -222,7 +224,7 @@ end_processes() {
 
 test_case() { # NAME FUNCTION
     case "$1" in *${ONLY:-}*) ;; *) return 0 ;; esac
-    fresh
+    fresh "$1"
     if "$2" >"$box/said" 2>&1; then
         echo "ok $1"
     else

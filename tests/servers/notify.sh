@@ -7,7 +7,7 @@ protocol lmtp {
   lmtp_save_to_detail_mailbox = yes
 }"
 export EXTRA
-start_server 8
+start_server 16
 
 folders=49
 make_folders() {
@@ -102,6 +102,22 @@ EOT
     folders=49
 }
 
+# NOTIFY is said anew for other rules (and after each visit) while the server still gathers what it is to push: a message
+# that came just before is told by neither. Found by a round soon after, not at the next reconcile.
+said_anew() {
+    folders=2
+    start_pushed || return 1
+    for after in 0.01 0.1 0.2 0.3; do
+        config 'watch = { "INBOX", "W*" },' <<EOT || return 1
+rule "all" { when = any { from:contains "@", header "X-$after":is "yes" }, actions = { move "Target" } }
+EOT
+        deliver_to W1 "a$after" && sleep "$after" && "$MAILRULED" reload || return 1
+        wait_for 5 has Target "a$after" || return 1
+    done
+    expect "each by a round or the push" wait_for 5 queue_is_empty && each_once 4 Target && stop_daemon
+    folders=49
+}
+
 # What came while nothing was connected is told by the first STATUS.
 while_down() {
     folders=5
@@ -165,7 +181,7 @@ cut_again_and_again() {
         i=$((i + 1))
         n=$(($(random) % 50))
         if [ "$n" -lt 25 ]; then deliver_to INBOX "m$i"; else deliver_to "W$n" "m$i"; fi || return 1
-        if [ $((i * cuts / total)) -gt "$armed" ]; then
+        if [ $((i * cuts / (total - 50))) -gt "$armed" ] && [ "$armed" -lt "$cuts" ]; then # none saves the last 50
             armed=$((armed + 1))
             wait_for 60 all_pushed $((folders + 1)) || return 1
             if [ $((n % 2)) -eq 0 ]; then touch "$box/server.arm"; else touch "$box/client.arm"; fi
@@ -183,6 +199,7 @@ test_case fault_29_delivered_within_a_second_of_select lost_wake_up
 test_case folders_that_appear_later_are_watched_and_renamed_ones_too folders_come_and_go
 test_case any_folder_begins_with_inbox any_folder
 test_case after_a_reload_other_header_fields_come reloaded
+test_case nothing_is_missed_while_notify_is_said_anew said_anew
 test_case what_came_meanwhile_is_told_by_status while_down
 test_case a_busy_connection_gives_what_waits_to_another busy_elsewhere
 test_case without_notify_the_rest_is_asked_for_in_rounds disabled
