@@ -22,14 +22,14 @@ struct reader {
 };
 
 char *mail_domain_normalize(const char *domain) {
-    char *lower, *ascii;
+    bool valid = g_utf8_validate(domain, -1, NULL); /* else g_hostname_to_ascii() reads past the end */
+    char *lower = valid ? g_utf8_strdown(domain, -1) : g_ascii_strdown(domain, -1), *ascii;
     size_t n;
 
-    lower = g_utf8_validate(domain, -1, NULL) ? g_utf8_strdown(domain, -1) : g_ascii_strdown(domain, -1);
     for (n = strlen(lower); n && lower[n - 1] == '.'; n--) {
         lower[n - 1] = '\0';
     }
-    if (n > 255 || !g_hostname_is_non_ascii(lower)) {
+    if (!valid || n > 255 || !g_hostname_is_non_ascii(lower)) {
         return lower;
     }
     ascii = g_hostname_to_ascii(lower);

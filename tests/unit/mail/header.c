@@ -164,6 +164,9 @@ static void a_domain_is_lower_case_with_a_labels(void **state) {
     char *normal = mail_domain_normalize("Müller.de");
     assert_string_equal(normal, "xn--mller-kva.de");
     g_free(normal);
+    normal = mail_domain_normalize("a\xf0zz"); /* not UTF-8: left as it is, and not read past its end */
+    assert_string_equal(normal, "a\xf0zz");
+    g_free(normal);
     mail_view_free(view);
 }
 
