@@ -40,6 +40,7 @@ void account_free(struct account *a) {
     g_ptr_array_free(a->watchers, TRUE);
     g_ptr_array_free(a->folders, TRUE);
     mailboxes_free(a->boxes);
+    state_cancel(a->keeper->state, a);
     g_free(a->trouble);
     g_free(a->name);
     g_free(a);
@@ -104,7 +105,7 @@ bool account_settled(const struct account *a) {
     if (a->gave_up) {
         return true;
     }
-    if (a->in_flight || round_under_way(a->round) || (!a->folders->len && !mailboxes_known(a->boxes))) {
+    if (a->in_flight || round_under_way(a->round) || !a->listed) {
         return false;
     }
     for (guint i = 0; i < a->folders->len; i++) {

@@ -75,6 +75,7 @@ struct account {
     struct round *round; /* round.c */
     unsigned folder_changes; /* counted: folders that came or went */
     int64_t listed, listed_before; /* wall clock, seconds: the last two LISTs of folders; 0 = none */
+    bool unkept;             /* the last one is not in the journal yet (recall.c) */
     uint64_t no_push_until; /* elapsed ms; the server refused NOTIFY or could not keep up */
     session_idle_memory idle_memory;
     session_pace pace;
@@ -102,10 +103,15 @@ bool account_same(const wire_account *a, const wire_account *b);
 bool account_settled(const struct account *a); /* all folders seen once, no work under way: for --once */
 struct folder *account_folder(const struct account *a, const char *name); /* NULL = not watched */
 
+/* --- recall.c: when the folders were listed last, over a restart --------------------------------------------------- */
+
+/* A new list of folders is there: the layout follows, at once or when the journal has answered. */
+void recall_listed(struct account *a);
+/* Nothing to do on a connection: keep it if all folders have been seen. */
+void recall_keep(struct account *a);
+
 /* --- layout.c: which connection watches which folder -------------------------------------------------------------- */
 
-/* A new list of folders is there. */
-void layout_listed(struct account *a);
 /* What a connection can watch has changed: folders for what `watch` names, each with a connection. Folders that a
  * pattern named and that are gone are forgotten. */
 void layout_make(struct account *a);
@@ -120,7 +126,8 @@ struct round *round_new(struct account *a);
 void round_free(struct round *r);
 void round_plan(struct round *r); /* something changed: when is the next one due? */
 void round_now(struct round *r);  /* the first connection is there: what came meanwhile? */
-void round_soon(struct round *r); /* something may have been missed; more such calls within a second are one */
+/* What folders came may have been missed, and messages too; more such calls within a second are one. */
+void round_soon(struct round *r, bool status_too);
 void round_stop(struct round *r); /* the first connection is gone */
 /* The folders of the account may have changed: LIST them again, soon. */
 void round_relist(struct round *r);

@@ -197,12 +197,6 @@ void layout_make(struct account *a) {
     set_going(a);
 }
 
-void layout_listed(struct account *a) {
-    a->listed_before = a->listed;
-    a->listed = clock_wall_ms(a->keeper->clock) / 1000;
-    layout_make(a);
-}
-
 bool layout_relieve(struct watcher *w) {
     struct account *a = w->account;
     guint budget = pace_connections(a);

@@ -124,6 +124,7 @@ static void rest(struct watcher *w) {
     }
     plan_poll(w);
     round_plan(w->account->round);
+    recall_keep(w->account);
     keeper_check_settled(w->account->keeper);
 }
 

@@ -5,7 +5,7 @@
  *
  * Pushes are hints like EXISTS is; that nothing was missed is proven by STATUS in rounds (round.c). A NOTIFY said anew
  * begins with what is there at that moment: what came before and was not told yet (Dovecot gathers for half a second) is
- * told by neither, so a round follows each that does not ask for STATUS itself.
+ * told by neither. So a round follows each that does not ask for STATUS itself, and a LIST: folders come likewise.
  */
 #include "daemon_priv.h"
 
@@ -141,9 +141,7 @@ static void send_notify(struct watcher *w, struct folder *with_data, bool status
     want.personal = by_namespace(a);
     p->pending++;
     p->data = with_data != NULL;
-    if (!status) {
-        round_soon(a->round);
-    }
+    round_soon(a->round, !status);
     session_notify(w->session, &want, &(session_call){.done = answered, .user = w});
     g_free(names);
 }

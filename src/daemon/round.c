@@ -20,6 +20,8 @@
 #define UNTOLD_MAX 2
 /* Visits to other folders come in swarms, each with a NOTIFY said anew: one round for all of them. */
 #define SOON_MS 1000
+/* ... and one LIST; for each folder in it so much later, since a mailbox may have thousands. */
+#define SOON_MS_PER_FOLDER 10
 /* Folders are often made, renamed or deleted several at a time. */
 #define RELIST_MS 500
 
@@ -72,6 +74,13 @@ bool round_under_way(const struct round *r) {
     return r->pending;
 }
 
+/* Not later than planned already. */
+static void start_within(loop_timer *timer, uint64_t ms) {
+    if (!loop_timer_active(timer) || loop_timer_left(timer) > ms) {
+        loop_timer_start(timer, ms);
+    }
+}
+
 /* --- when --------------------------------------------------------------------------------------------------------- */
 
 void round_plan(struct round *r) {
@@ -83,7 +92,7 @@ void round_plan(struct round *r) {
     }
     if (r->again && !r->pending) {
         r->again = false;
-        round_soon(r);
+        start_within(r->timer, SOON_MS);
         return;
     }
     for (guint i = 0; i < r->account->folders->len; i++) {
@@ -96,8 +105,8 @@ void round_plan(struct round *r) {
     }
     if (!wait) {
         loop_timer_stop(r->timer);
-    } else if (!r->pending && (!loop_timer_active(r->timer) || loop_timer_left(r->timer) > wait)) {
-        loop_timer_start(r->timer, wait);
+    } else if (!r->pending) {
+        start_within(r->timer, wait);
     }
 }
 
@@ -110,9 +119,14 @@ void round_now(struct round *r) {
     }
 }
 
-void round_soon(struct round *r) {
-    if (!loop_timer_active(r->timer) || loop_timer_left(r->timer) > SOON_MS) {
-        loop_timer_start(r->timer, SOON_MS);
+void round_soon(struct round *r, bool status_too) {
+    const struct account *a = r->account;
+
+    if (status_too) {
+        start_within(r->timer, SOON_MS);
+    }
+    if (first(r) && layout_has_patterns(a)) {
+        start_within(r->relist, SOON_MS + SOON_MS_PER_FOLDER * mailboxes_count(a->boxes));
     }
 }
 
@@ -335,7 +349,7 @@ static void relisted(void *user, const error *err) {
     r->pending--;
     r->listed = loop_now(r->account->keeper->loop);
     if (!err) {
-        layout_listed(r->account);
+        recall_listed(r->account);
     }
     round_plan(r);
 }
@@ -351,7 +365,7 @@ static void on_relist(void *user) {
 }
 
 void round_relist(struct round *r) {
-    if (first(r) && !loop_timer_active(r->relist)) {
-        loop_timer_start(r->relist, RELIST_MS);
+    if (first(r)) {
+        start_within(r->relist, RELIST_MS);
     }
 }

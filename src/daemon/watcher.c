@@ -88,7 +88,7 @@ static void listed(void *user, const error *err) {
         }
         return;
     }
-    layout_listed(w->account);
+    recall_listed(w->account);
     round_now(w->account->round);
 }
 
