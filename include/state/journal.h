@@ -37,6 +37,19 @@ void state_cursor_load(state *st, const char *account, const char *folder, state
 void state_cursor_set(state *st, const char *account, const char *folder, const struct state_cursor *cursor,
                       state_done_fn done, void *user);
 
+/* A folder that has come, under the name `to`, never seen: was it another's before (RENAME keeps UIDVALIDITY and UIDs,
+ * RFC 9051 section 6.3.6)? If exactly one folder of the account had that UIDVALIDITY, was seen below uidnext (0 = not
+ * known) and is not among those that are there, all that is known of it is known of `to` from now on. `from` is its old
+ * name, NULL if there is none. */
+struct state_rename {
+    const char *account, *to;
+    uint32_t uidvalidity, uidnext;
+    const char *const *there; /* names */
+    size_t n_there;
+};
+typedef void (*state_rename_fn)(void *user, const error *err, const char *from);
+void state_find_renamed(state *st, const struct state_rename *rename, state_rename_fn done, void *user);
+
 /* --- arrival ------------------------------------------------------------------------------------------------------ */
 
 struct state_arrival {

@@ -1,5 +1,6 @@
 /*
- * Where the cursor starts: at first sight of a folder, and after its UIDVALIDITY changed (RFC 9051 section 2.3.1.1).
+ * Where the cursor starts: at first sight of a folder, under a new name, and after its UIDVALIDITY changed (RFC 9051
+ * section 2.3.1.1).
  *
  * After a change every message has a new UID. Those that arrived since the cursor last moved, and those whose plans
  * were not carried out, are looked at again; the journal's ledger tells which of them were handled. Everything older is
@@ -79,7 +80,7 @@ static int64_t new_since(const struct folder *f) {
     return since;
 }
 
-static void first_sight(struct folder *f) {
+static void begin(struct folder *f) {
     const wire_account *c = f->account->config;
     int64_t since = new_since(f);
     session *s = folder_session(f);
@@ -97,6 +98,53 @@ static void first_sight(struct folder *f) {
     } else {
         call.done = found_end;
         session_search(s, &(imap_search_want){0}, &call);
+    }
+}
+
+/* --- another's name ----------------------------------------------------------------------------------------------- */
+
+static void former_known(void *user, const error *err, const char *from) {
+    struct folder *f = user;
+
+    if (err) {
+        log_error_value(&f->log, LOG_LEVEL_WARN, err);
+    }
+    if (!folder_session(f)) {
+        f->settling = false;
+    } else if (from) {
+        log_notice(&f->log, "was %s before: goes on where that was", from);
+        f->settling = f->cursor_known = f->resumed = false;
+        folder_advance(f);
+    } else {
+        begin(f);
+    }
+}
+
+/* What is in memory under the old name is not given another: such a folder begins anew. */
+static void look_for_former(struct folder *f) {
+    const struct account *a = f->account;
+    const session_folder *now = session_selected(folder_session(f));
+    GPtrArray *there = g_ptr_array_new();
+
+    for (size_t i = 0; i < mailboxes_count(a->boxes); i++) {
+        g_ptr_array_add(there, mailboxes_at(a->boxes, i)->name);
+    }
+    for (guint i = 0; i < a->folders->len; i++) {
+        g_ptr_array_add(there, ((struct folder *)a->folders->pdata[i])->name);
+    }
+    state_find_renamed(a->keeper->state,
+                       &(struct state_rename){.account = a->name, .to = f->name, .uidvalidity = f->uidvalidity,
+                                              .uidnext = now ? now->uidnext : 0,
+                                              .there = (const char *const *)there->pdata, .n_there = there->len},
+                       former_known, f);
+    g_ptr_array_free(there, TRUE);
+}
+
+static void first_sight(struct folder *f) {
+    if (f->appeared && f->by_pattern) {
+        look_for_former(f);
+    } else {
+        begin(f);
     }
 }
 

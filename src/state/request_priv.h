@@ -15,6 +15,7 @@
 enum request_type {
     REQUEST_CURSOR_LOAD,
     REQUEST_CURSOR_SET,
+    REQUEST_FIND_RENAMED,
     REQUEST_ARRIVE,
     REQUEST_ATTEMPT,
     REQUEST_FAULT,
@@ -55,6 +56,7 @@ union request_in {
         const char *account, *folder;
         struct state_cursor cursor;
     } cursor;
+    struct state_rename rename;
     struct state_arrive arrive;
     struct {
         const int64_t *v;
@@ -112,6 +114,7 @@ union request_in {
 
 union request_out {
     struct state_cursor *cursor;
+    const char *from;
     struct {
         struct state_arrival *v;
         size_t n;
@@ -162,6 +165,7 @@ union request_out {
 union request_done {
     state_done_fn plain;
     state_cursor_fn cursor;
+    state_rename_fn rename;
     state_arrive_fn arrive;
     state_rows_fn rows;
     state_plan_fn plan;

@@ -20,6 +20,10 @@ static void deliver_cursor(const struct request *r) {
     r->done.cursor(r->user, r->err, r->err ? NULL : r->out.cursor);
 }
 
+static void deliver_rename(const struct request *r) {
+    r->done.rename(r->user, r->err, r->err ? NULL : r->out.from);
+}
+
 static void deliver_arrivals(const struct request *r) {
     r->done.arrive(r->user, r->err, r->out.arrivals.v, r->err ? 0 : r->out.arrivals.n);
 }
@@ -80,6 +84,22 @@ void state_cursor_set(state *st, const char *account, const char *folder, const 
     r->in.cursor.cursor = *cursor;
     r->done.plain = done;
     r->deliver = done ? state_deliver_plain : NULL;
+    state_request_submit(st, r);
+}
+
+void state_find_renamed(state *st, const struct state_rename *rename, state_rename_fn done, void *user) {
+    struct request *r = state_request_new(st, REQUEST_FIND_RENAMED, user);
+    const char **there = arena_alloc(&r->arena, rename->n_there, sizeof *there);
+
+    for (size_t i = 0; i < rename->n_there; i++) {
+        there[i] = arena_strdup(&r->arena, rename->there[i]);
+    }
+    r->in.rename = *rename;
+    r->in.rename.account = arena_strdup(&r->arena, rename->account);
+    r->in.rename.to = arena_strdup(&r->arena, rename->to);
+    r->in.rename.there = there;
+    r->done.rename = done;
+    r->deliver = done ? deliver_rename : NULL;
     state_request_submit(st, r);
 }
 

@@ -6,6 +6,7 @@ enum { CHECKPOINT_PAGES = 1000 };
 static request_fn *const requests[REQUEST_TYPES] = {
     [REQUEST_CURSOR_LOAD] = exec_cursor_load,
     [REQUEST_CURSOR_SET] = exec_cursor_set,
+    [REQUEST_FIND_RENAMED] = exec_find_renamed,
     [REQUEST_ARRIVE] = exec_arrive,
     [REQUEST_ATTEMPT] = exec_attempt,
     [REQUEST_FAULT] = exec_fault,

@@ -87,6 +87,7 @@ error *state_lock_take(const char *dir, int *fd_out);
 typedef error *request_fn(struct backend *db, struct request *r);
 
 request_fn exec_cursor_load, exec_cursor_set, exec_arrive, exec_plan; /* sqlite_journal.c */
+request_fn exec_find_renamed;                                         /* sqlite_rename.c */
 request_fn exec_attempt, exec_fault, exec_step_begin, exec_step_done, exec_step_failed; /* sqlite_steps.c */
 request_fn exec_park, exec_retry, exec_drop;                                            /* sqlite_park.c */
 request_fn exec_list, exec_load, exec_counts, exec_find_handled;                        /* sqlite_read.c */

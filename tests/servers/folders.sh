@@ -208,6 +208,28 @@ EOT
     fi
 }
 
+put() { # FOLDER NAME
+    message "$2" >"$box/put.eml"
+    imap "APPEND $1 @$box/put.eml" >/dev/null
+}
+
+# What was handled under the old name is not handled again, what was not is handled under the new one; nothing is moved
+# away here, so that all of it is seen again.
+renamed_goes_on() { # MORE of the account
+    config "watch = { \"INBOX\", \"W*\" }, reconcile = \"2s\", $1" <<'EOT' || return 1
+rule "all" { when = from:contains "@", actions = { copy "Target" } }
+EOT
+    imap 'CREATE Target' 'CREATE W1' >/dev/null && daemon && wait_for 30 watching_more_than 1 || return 1
+    put W1 a && put W1 b && wait_for 20 has_count Target 2 && wait_for 20 queue_is_empty && stop_daemon || return 1
+    put W1 c && imap 'RENAME W1 W2' >/dev/null && put W2 d && daemon || return 1
+    wait_for 30 has_count Target 4 || return 1
+    imap 'RENAME W2 W3' >/dev/null && put W3 e && wait_for 30 has_count Target 5 || return 1
+    expect "each name told" test "$(log_count 'was W. before')" -eq 2 || return 1
+    wait_for 20 queue_is_empty && each_once 5 Target && stop_daemon
+}
+renamed_with_notify() { renamed_goes_on ''; }
+renamed_with_rounds() { renamed_goes_on 'disable_extensions = { "NOTIFY" }, connections = 1, poll = "1s",'; }
+
 test_case fault_46_a_missing_target_is_created_once_and_logged missing_target_is_created_once
 test_case fault_46_create_false_parks_and_holds_up_nobody missing_target_without_create
 test_case fault_46_a_target_deleted_by_another_client_is_made_again target_is_deleted_behind_the_back
@@ -216,6 +238,8 @@ test_case fault_47_a_watched_target_does_not_loop watched_target
 test_case own_rules_run_where_they_say_so own_says_so
 test_case fault_37_a_watched_folder_that_does_not_exist_is_found_later missing_folder_is_made
 test_case fault_37_a_watched_folder_is_deleted_and_made_again watched_folder_is_deleted_and_remade
+test_case fault_37_a_renamed_folder_goes_on_under_its_new_name renamed_with_notify
+test_case fault_37_also_where_folders_are_asked_for_in_rounds renamed_with_rounds
 test_case fault_32_uidvalidity_changes_while_actions_are_queued uidvalidity_changes_with_queued_actions
 test_case fault_34_expunged_by_another_client_before_the_fetch expunged_before_the_fetch
 test_case fault_34_the_last_one_expunged_while_it_is_stopped last_one_expunged_while_it_is_stopped
