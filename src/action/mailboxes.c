@@ -236,7 +236,7 @@ error *mailboxes_resolve(const mailboxes *m, const char *name, char **name_out) 
 
 char *mailboxes_written(const mailboxes *m, const char *name) {
     size_t prefix = strlen(m->prefix);
-    bool below = prefix && name[prefix] && g_str_has_prefix(name, m->prefix);
+    bool below = prefix && g_str_has_prefix(name, m->prefix) && name[prefix];
     char *out = g_strdup(below ? name + prefix : name);
 
     for (char *p = out; m->delimiter && m->delimiter != '/' && *p; p++) {

@@ -64,11 +64,18 @@ static bool matches(const char *pattern, const char *name, char delimiter) {
     return match;
 }
 
+/* As the server writes it, or the user: without the prefix of his namespace, "/" between levels. */
+static bool fits(const mailboxes *boxes, const char *pattern, const char *name) {
+    g_autofree char *written = mailboxes_written(boxes, name);
+
+    return matches(pattern, name, mailboxes_delimiter(boxes)) || matches(pattern, written, '/');
+}
+
 static void expand_pattern(const struct account *a, const char *pattern, bool inbox, struct wanted *list) {
     for (size_t i = 0; i < mailboxes_count(a->boxes); i++) {
         const mailbox *box = mailboxes_at(a->boxes, i);
         if (imap_mailbox_is_inbox(box->name) == inbox && !(box->attrs & IMAP_ATTR_NOSELECT) &&
-            matches(pattern, box->name, mailboxes_delimiter(a->boxes))) {
+            fits(a->boxes, pattern, box->name)) {
             want(list, box->name, true);
         }
     }
