@@ -20,7 +20,7 @@ pick() { # N: sets $n to 0..N-1
 watch_all() { # MORE; the rules ask for another header field each time
     tag=$((${tag:-0} + 1))
     config "watch = { \"INBOX\", \"W*\" }, $1" <<CONFIG
-rule "all" { when = any { from:contains "@", header "X-Tag-$tag":is "yes" }, actions = { move "Target" } }
+rule "all" { when = any { from:contains "@", header "X-Tag-$tag":is "yes" }, actions = { post "hook", move "Target" } }
 CONFIG
 }
 
@@ -112,6 +112,7 @@ one_step() {
 
 walk() { # MORE of the account; SECONDS in which everything is done
     more=$1 patience=$2 total=0 step=0 names='INBOX W1 W2 W3 W4'
+    start_sink || return 1
     imap 'CREATE Target' 'CREATE Other' 'CREATE W1' 'CREATE W2' 'CREATE W3' 'CREATE W4' >/dev/null && watch_all "$more" || return 1
     daemon && wait_for 30 watching_more_than 4 || return 1
     while [ "$step" -lt "$STEPS" ]; do
@@ -119,7 +120,10 @@ walk() { # MORE of the account; SECONDS in which everything is done
         one_step || { echo "  seed $SEED, step $step"; return 1; }
         [ $((step % 15)) -ne 0 ] || settle || return 1
     done
-    settle && wait_for 10 queue_is_empty && each_once "$total" Target && stop_daemon
+    settle && wait_for 10 queue_is_empty && stop_daemon || return 1
+    expect "each of them different" test "$(contents Target | sort -u | wc -l)" -eq "$total" || return 1
+    expect "each posted" test "$(posted | cut -d' ' -f2- | sort -u | wc -l)" -eq "$total" || return 1
+    expect "repeated, after a kill, under its id only" test "$(posted | sort -u | wc -l)" -eq "$total"
 }
 
 pushed() { walk '' 10; }
