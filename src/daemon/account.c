@@ -19,6 +19,7 @@ struct account *account_new(struct keeper *keeper, const wire_account *config) {
     a->watchers = g_ptr_array_new();
     a->folders = g_ptr_array_new();
     a->round = round_new(a);
+    a->wants_changes = changes_wanted(keeper, config);
     return a;
 }
 
@@ -59,6 +60,7 @@ void account_start(struct account *a) {
 void account_reconfigured(struct account *a) {
     a->parked = false;
     a->no_push_until = 0;
+    a->wants_changes = changes_wanted(a->keeper, a->config);
     for (guint i = 0; i < a->folders->len; i++) {
         folder_rescope(a->folders->pdata[i]);
     }

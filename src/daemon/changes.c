@@ -68,10 +68,11 @@ static void take_scope(struct changes *c, int at, wire_message *reply) {
     const wire_scope_reply *r = &reply->u.scope_reply;
     s->reply = reply;
     s->fields = folder_scope_fields(r);
-    c->want |= r->rules ? wants[at][0] : 0;
-    c->want |= r->rules && r->own ? wants[at][1] : 0;
+    c->next_want |= r->rules ? wants[at][0] : 0;
+    c->next_want |= r->rules && r->own ? wants[at][1] : 0;
     c->known = c->scopes[FLAGS].reply && c->scopes[GONE].reply;
     if (c->known) {
+        c->want = c->next_want;
         changes_start_over(c);
         folder_advance(c->folder);
     }
@@ -126,8 +127,18 @@ void changes_free(struct changes *c) {
     g_free(c);
 }
 
+/* What the rules before wanted goes on until it is known what these want: what is heard meanwhile is not lost. */
 void changes_rescope(struct folder *f) {
-    g_clear_pointer(&f->changes, changes_free);
+    struct changes *c = f->changes;
+
+    if (!f->account->wants_changes) {
+        g_clear_pointer(&f->changes, changes_free);
+    } else if (c) {
+        scope_clear(c, &c->scopes[FLAGS]);
+        scope_clear(c, &c->scopes[GONE]);
+        c->next_want = 0;
+        c->known = false;
+    }
 }
 
 /* Nobody asks (any more): what was kept would be old when somebody does again. */
@@ -140,7 +151,7 @@ static void forget(struct folder *f) {
 }
 
 bool changes_ready(struct folder *f) {
-    if (!f->changes && !changes_wanted(f->account->keeper, f->account->config)) {
+    if (!f->changes && !f->account->wants_changes) {
         forget(f);
         return true;
     }
@@ -154,6 +165,10 @@ bool changes_ready(struct folder *f) {
         forget(f);
     }
     return f->changes->known;
+}
+
+bool changes_undecided(const struct folder *f) {
+    return f->account->wants_changes && !(f->changes && f->changes->known);
 }
 
 bool changes_on(const struct folder *f) {

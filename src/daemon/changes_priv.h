@@ -25,7 +25,7 @@ struct changes {
     struct folder *folder;
     struct event_scope scopes[2]; /* flags, gone */
     bool known;    /* the scopes are there */
-    unsigned want; /* enum state_want */
+    unsigned want, next_want; /* enum state_want: what is told; what the scopes that are there ask for */
     bool due;      /* something is said to have changed */
     bool fresh;    /* selected, and not compared since */
     uint64_t compared; /* elapsed: when it last began; 0 = never */

@@ -75,6 +75,7 @@ struct account {
     struct round *round; /* round.c */
     unsigned folder_changes; /* counted: folders that came or went */
     int64_t listed, listed_before; /* wall clock, seconds: the last two LISTs of folders; 0 = none */
+    bool wants_changes;      /* some rule for it is on another event than "new" */
     bool unkept;             /* the last one is not in the journal yet (recall.c) */
     uint64_t no_push_until; /* elapsed ms; the server refused NOTIFY or could not keep up */
     session_idle_memory idle_memory;
@@ -353,6 +354,7 @@ void changes_free(struct changes *c);
 void changes_rescope(struct folder *f); /* the rules changed */
 /* Is it known what the rules want? Else they are asked, and folder_advance() follows. */
 bool changes_ready(struct folder *f);
+bool changes_undecided(const struct folder *f); /* not known yet whether some rule of this folder is */
 bool changes_on(const struct folder *f); /* some rule of this folder is on another event than "new" */
 bool changes_busy(const struct folder *f);
 void changes_selected(struct folder *f); /* whatever happened meanwhile is to be found */

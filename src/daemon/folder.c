@@ -215,7 +215,7 @@ void folder_gone(struct folder *f, imap_ranges uids) {
 }
 
 bool folder_fits(struct folder *f, const imap_status *s) {
-    return f->cursor_known && f->cursor.uidvalidity && (s->have & IMAP_STATUS_UIDNEXT) &&
+    return !changes_undecided(f) && f->cursor_known && f->cursor.uidvalidity && (s->have & IMAP_STATUS_UIDNEXT) &&
            s->uidnext <= f->cursor.last_uid + 1 &&
            (!(s->have & IMAP_STATUS_UIDVALIDITY) || s->uidvalidity == f->cursor.uidvalidity) &&
            (!(s->have & IMAP_STATUS_MESSAGES) || roll_told(f, s->messages)) && changes_fit(f, s);

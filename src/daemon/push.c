@@ -133,7 +133,7 @@ static void send_notify(struct watcher *w, struct folder *with_data, bool status
     const char **names = g_new0(const char *, a->folders->len + 1);
     imap_notify want = {.status = status, .selected = true, .mailboxes = names, .names = !p->no_names};
 
-    want.flag_changes = want.mailbox_flag_changes = changes_wanted(a->keeper, a->config);
+    want.flag_changes = want.mailbox_flag_changes = a->wants_changes;
     want.selected_want = with_data ? message_want(with_data, WIRE_EVENT_NEW) : NULL;
     for (guint i = 0; i < a->folders->len; i++) {
         names[i] = ((struct folder *)a->folders->pdata[i])->name;

@@ -319,7 +319,7 @@ static void open_session(struct watcher *w) {
     };
     struct keeper *k = w->account->keeper;
     struct connect_env env = {k->loop, k->transports, &k->random, &keeper_config(k)->limits,
-                              changes_wanted(k, w->account->config)};
+                              w->account->wants_changes};
 
     w->session =
         connect_new(&env, w->account->config, &w->account->idle_memory, &w->account->pace, &events, w, &w->log);
