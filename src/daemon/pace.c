@@ -45,41 +45,42 @@ uint64_t pace_poll_ms(const struct account *a) {
     return ms == DEFAULT_POLL_MS && quirks && quirks->poll_ms && quirks->poll_ms < ms ? quirks->poll_ms : ms;
 }
 
-void pace_connection_ended(struct account *a, const session *s) {
+static void add_traffic(struct traffic *sum, const session *s) {
     session_stats stats;
 
-    if (!s) {
-        return;
+    if (s) {
+        session_stats_get(s, &stats);
+        sum->in += stats.bytes_in;
+        sum->out += stats.bytes_out;
+        sum->plain_in += stats.plain_in;
+        sum->plain_out += stats.plain_out;
     }
-    session_stats_get(s, &stats);
-    a->bytes_in += stats.bytes_in;
-    a->bytes_out += stats.bytes_out;
 }
 
-static void traffic(const struct account *a, uint64_t *in, uint64_t *out) {
-    *in = a->bytes_in;
-    *out = a->bytes_out;
+void pace_connection_ended(struct account *a, const session *s) {
+    add_traffic(&a->traffic, s);
+}
+
+static struct traffic traffic_of(const struct account *a) {
+    struct traffic sum = a->traffic;
+
     for (guint i = 0; i < a->watchers->len; i++) {
         const struct watcher *w = a->watchers->pdata[i];
-        session_stats stats = {0};
-        if (w->session) {
-            session_stats_get(w->session, &stats);
-        }
-        *in += stats.bytes_in;
-        *out += stats.bytes_out;
+        add_traffic(&sum, w->session);
     }
+    return sum;
 }
 
 void pace_json(const struct account *a, GString *out) {
     const session_quirks *quirks = quirks_of(a);
     session_pace pace = a->pace; /* looking at it changes it */
-    uint64_t bytes_in, bytes_out;
+    const struct traffic sum = traffic_of(a);
 
-    traffic(a, &bytes_in, &bytes_out);
     g_string_append_printf(out,
                            "\"bytes_in\":%" G_GUINT64_FORMAT ",\"bytes_out\":%" G_GUINT64_FORMAT
+                           ",\"uncompressed_in\":%" G_GUINT64_FORMAT ",\"uncompressed_out\":%" G_GUINT64_FORMAT
                            ",\"connections\":%u,\"pauses\":%" G_GUINT64_FORMAT ",\"paused_ms\":%" G_GUINT64_FORMAT
                            ",\"quirks\":\"%s\"",
-                           bytes_in, bytes_out, pace.open, pace.pauses,
+                           sum.in, sum.out, sum.plain_in, sum.plain_out, pace.open, pace.pauses,
                            session_pace_wait(&pace, loop_now(a->keeper->loop)), quirks ? quirks->names : "");
 }
