@@ -86,6 +86,7 @@ struct account {
     unsigned in_flight;  /* messages in memory */
     unsigned auth_failures;
     bool paused;         /* by the user */
+    bool bound_told;     /* see pace_tell_bound() */
     bool gave_up;        /* --once: could not be reached */
     bool parked;         /* credentials refused again and again */
     uint64_t throttled_until; /* elapsed ms; nothing connects before */
@@ -145,6 +146,7 @@ unsigned pace_connections(const struct account *a);        /* how many there may
 uint64_t pace_connect_wait(const struct account *a);       /* ms until another may be made or is asked for; 0 = now */
 bool pace_crowded(const struct account *a);                /* the server bears no more than there are */
 uint64_t pace_poll_ms(const struct account *a);            /* how often to ask where nothing is pushed */
+void pace_tell_bound(struct account *a); /* connect_bound() to the log, once */
 void pace_connection_ended(struct account *a, const session *s); /* before s is freed; NULL = there was none */
 /* "bytes_in":..,"bytes_out":..,"uncompressed_in":..,"uncompressed_out":..,"connections":..,"pauses":..,"paused_ms":..,
  * "quirks":".." for an object of JSON. */

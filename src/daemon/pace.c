@@ -1,4 +1,5 @@
 /* What an account's connections may do together: how many there are, how often they ask, what they have carried. */
+#include "connect_priv.h"
 #include "daemon_priv.h"
 
 /* How often it is looked at whether there is room for a connection again. */
@@ -20,7 +21,7 @@ unsigned pace_connections(const struct account *a) {
     unsigned n = MAX(a->config->connections, 1);
 
     if (quirks) {
-        n = session_quirks_connections(quirks, n, n != DEFAULT_CONNECTIONS);
+        n = session_quirks_connections(quirks, n, a->config->connections_stated);
     }
     return session_pace_connections(&a->pace, loop_now(a->keeper->loop), n);
 }
@@ -42,7 +43,17 @@ uint64_t pace_poll_ms(const struct account *a) {
     const session_quirks *quirks = quirks_of(a);
     uint64_t ms = a->config->poll_ms;
 
-    return ms == DEFAULT_POLL_MS && quirks && quirks->poll_ms && quirks->poll_ms < ms ? quirks->poll_ms : ms;
+    return !a->config->poll_stated && quirks && quirks->poll_ms && quirks->poll_ms < ms ? quirks->poll_ms : ms;
+}
+
+void pace_tell_bound(struct account *a) {
+    const session_quirks *quirks = quirks_of(a);
+    g_autofree char *text = quirks && !a->bound_told ? connect_bound(a->config, quirks) : NULL;
+
+    if (text) {
+        a->bound_told = true;
+        log_notice(&a->log, "%s", text);
+    }
 }
 
 static void add_traffic(struct traffic *sum, const session *s) {

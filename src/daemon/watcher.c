@@ -103,6 +103,7 @@ static void on_ready(void *user, const session_info *info) {
     log_info(&w->log, "connected to %s%s%s (%s%s)", a->config->host, info->server ? ", " : "",
              info->server ? info->server : "", info->tls ? info->tls : "no TLS",
              info->compressed ? ", compressed" : "");
+    pace_tell_bound(a);
     if (w->index == 0) {
         mailboxes_refresh(a->boxes, w->session, listed, w);
     } else {
