@@ -2,16 +2,16 @@
  * net/deflate.h - raw DEFLATE (RFC 1951) both ways over one byte stream, as COMPRESS=DEFLATE of IMAP has it (RFC 4978).
  * No descriptor: bytes in, bytes out.
  *
- *     deflate_pair_pack(d, bytes, len, out)           what is to be said, compressed and flushed: all of it can be read
- *     deflate_pair_feed(d, bytes, len);               what came
+ *     deflate_pair_pack(d, bytes, len, out);    what is to be said, compressed and flushed: all of it can be read
+ *     deflate_pair_feed(d, bytes, len);         what came
  *     while ((n = deflate_pair_unpack(d, to, room, &err)) > 0) { ... }
  *
- * However the bytes are cut into feeds, the octets are the same. Nothing is inflated ahead: what was fed and not asked for
- * waits compressed, so a feed of n octets never costs more than n octets and the room of who asks, whatever they would
- * inflate to (up to 1,032 times as much). How much of that a reader bears is the reader's to say.
+ * However the bytes are cut into feeds, the octets are the same. Nothing is inflated ahead: what was fed and not asked
+ * for waits compressed, so a feed of n octets never costs more than n octets and the room of who asks, whatever they
+ * would inflate to (up to 1,032 times as much). How much of that a reader bears is the reader's to say.
  *
- * Memory, without what waits: DEFLATE_PAIR_MEMORY at most, the 32 KB window of what comes among it (the server chooses how
- * far back it refers); a stream that nothing has come through yet has less.
+ * Memory, without what waits: DEFLATE_PAIR_MEMORY at most, the 32 KB window of what comes among it (the server chooses
+ * how far back it refers); a stream that nothing has come through yet has less.
  */
 #ifndef NET_DEFLATE_H
 #define NET_DEFLATE_H
@@ -30,8 +30,8 @@ typedef struct deflate_pair deflate_pair;
 deflate_pair *deflate_pair_new(void);
 void deflate_pair_free(deflate_pair *d); /* accepts NULL */
 
-/* Appends to out. Ends with a flush (Z_SYNC_FLUSH), so that the other side can read all of it: give what belongs together
- * in one call. */
+/* Appends to out. Ends with a flush (Z_SYNC_FLUSH), so that the other side can read all of it: give what belongs
+ * together in one call. */
 void deflate_pair_pack(deflate_pair *d, const void *bytes, size_t len, GByteArray *out);
 
 /* Copied. */

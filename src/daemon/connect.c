@@ -57,7 +57,8 @@ session *connect_new(const struct connect_env *env, const wire_account *c, sessi
         .idle_renew_ms = c->idle_renew_stated ? (uint32_t)c->idle_renew_ms : 0,
         .idle_memory = memory, .pace = pace, .disabled = disabled,
         .enable = env->changes ? enable : NULL,
-        .allow_expunge = c->allow_expunge, .compress = c->compress, .client_name = "mailruled", .client_version = MAILRULED_VERSION,
+        .allow_expunge = c->allow_expunge, .compress = c->compress,
+        .client_name = "mailruled", .client_version = MAILRULED_VERSION,
         .limits = env->limits,
     };
     s = session_new(env->loop, env->transports, env->random, &config, events, user, log);

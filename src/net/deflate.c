@@ -5,8 +5,8 @@
 
 /*
  * What we say is commands of some hundred octets that resemble the last few. Measured on 400 writes of a working
- * connection: 17.8 % of the octets are left with a window of 2 KB and 18 KB of memory, 17.0 % with one of 32 KB and 268.
- * What the server says needs the whole window.
+ * connection: 17.8 % of the octets are left with a window of 2 KB and 18 KB of memory, 17.0 % with one of 32 KB and
+ * 268. What the server says needs the whole window.
  */
 #define OUT_WINDOW_BITS 11
 #define OUT_MEMORY_LEVEL 3

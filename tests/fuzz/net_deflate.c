@@ -1,6 +1,6 @@
 /*
- * What a server compressed, or says it did, cut and asked for in any way: the octets are those that zlib alone makes of the
- * whole, as far as they are asked for; damage is told behind what was good; memory stays within what is promised.
+ * What a server compressed, or says it did, cut and asked for in any way: the octets are those that zlib alone makes of
+ * the whole, as far as they are asked for; damage is told behind what was good; memory stays within what is promised.
  * And what is packed here is unpacked again as it was.
  *
  * The first two bytes choose how it is cut and how much is asked for at a time; the rest is the stream.

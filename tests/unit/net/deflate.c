@@ -39,7 +39,8 @@ static GByteArray *packed_by_server(const manner *how, const void *bytes, size_t
 }
 
 /* What d makes of these octets, fed `piece` at a time and asked for `room` at a time. */
-static GString *unpacked(deflate_pair *d, const uint8_t *bytes, size_t len, size_t piece, size_t room, error **err_out) {
+static GString *unpacked(deflate_pair *d, const uint8_t *bytes, size_t len, size_t piece, size_t room,
+                         error **err_out) {
     GString *text = g_string_new(NULL);
     g_autofree uint8_t *to = g_malloc(room);
 

@@ -369,7 +369,8 @@ static void each_write_is_one_flush(void **state) {
     c = client_start(w, s.port);
     until(w, c->data->len || c->closed);
     for (int i = 0; i < 3; i++) {
-        g_autofree char *line = g_strdup_printf("q%d UID FETCH %d:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])\r\n", i, 100 + i);
+        g_autofree char *line =
+            g_strdup_printf("q%d UID FETCH %d:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])\r\n", i, 100 + i);
         transport_send(c->t, line, strlen(line));
         transport_traffic(c->t, &in, &out[i]);
     }
