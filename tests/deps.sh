@@ -4,7 +4,7 @@
 set -eu
 packages="gcc clang llvm libclang-rt-14-dev make pkg-config libglib2.0-dev libcurl4-openssl-dev libssl-dev liblua5.4-dev
  lua5.4 libpcre2-dev libgmime-3.0-dev libuv1-dev libsqlite3-dev sqlite3 libmsgpack-dev libjansson-dev libcmocka-dev
- libseccomp-dev dovecot-imapd dovecot-lmtpd openssl ca-certificates mandoc
+ libseccomp-dev zlib1g-dev dovecot-imapd dovecot-lmtpd openssl ca-certificates mandoc
  libical3 libxapian30 libwrap0 libsasl2-modules libsasl2-modules-db libdb5.3 libpcre3 libidn12 libcourier-unicode4 libgamin0
  libltdl7 libgdbm6 libgnutls30 libgsasl18 libmailutils9 libnsl2 $*"
 servers=$(cd "$(dirname "$0")/.." && pwd)/build/servers

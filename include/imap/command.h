@@ -69,6 +69,7 @@ error *imap_command_capability(imap_writer *w, imap_command **command_out);
 error *imap_command_noop(imap_writer *w, imap_command **command_out);
 error *imap_command_logout(imap_writer *w, imap_command **command_out);
 error *imap_command_starttls(imap_writer *w, imap_command **command_out);
+error *imap_command_compress(imap_writer *w, imap_command **command_out); /* DEFLATE (RFC 4978) */
 /* pairs: name, value, name, value, ..., NULL; NULL for ID NIL. At most 30 pairs, names 30 octets, values 1024. */
 error *imap_command_id(imap_writer *w, const char *const *pairs, imap_command **command_out);
 

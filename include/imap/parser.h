@@ -47,6 +47,8 @@ enum imap_got imap_parser_next(imap_parser *parser, const imap_response **respon
 
 /* Bytes fed and not yet handed out in a response. Must be 0 when TLS begins (bytes injected before STARTTLS). */
 size_t imap_parser_pending(const imap_parser *parser);
+/* The same bytes, taken away from it: what follows is no IMAP as it stands (COMPRESS). Valid like the last response. */
+const char *imap_parser_take(imap_parser *parser, size_t *len_out);
 /* Bytes fed in all: progress while a long response is under way. */
 uint64_t imap_parser_total(const imap_parser *parser);
 

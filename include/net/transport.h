@@ -84,6 +84,14 @@ void transport_send(transport *t, const void *bytes, size_t len);
 size_t transport_queued(const transport *t); /* bytes not yet handed to the kernel */
 /* Stop and go on reading (backpressure). */
 void transport_pause(transport *t, bool paused);
+/* From here on both directions are raw DEFLATE (RFC 4978); TLS never compresses here. `rest`: what `data` has given
+ * already and is the beginning of what the server compressed (what stood behind its OK). To be called inside that call
+ * of `data`, once. What is sent in one call leaves in one flush. Data that are damaged, or end in the middle of a
+ * block, end the connection with ERROR_PROTOCOL; a server that ends its stream has closed. `data` is given at most
+ * 64 KB at a time, and more is inflated only when it has returned. Costs DEFLATE_PAIR_MEMORY (net/deflate.h). */
+void transport_compress(transport *t, const uint8_t *rest, size_t len);
+/* Octets that went over the wire since it was connected, under TLS: as they are there, compressed or not. */
+void transport_traffic(const transport *t, uint64_t *in_out, uint64_t *out_out);
 /* Is the host a loopback address or "localhost"? What tls none is allowed for. */
 bool transport_host_is_loopback(const char *host);
 

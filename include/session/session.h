@@ -79,6 +79,7 @@ typedef struct session_config {
     const char *const *disabled; /* capability words not to be believed ("MOVE"), NULL-terminated; NULL = none */
     const char *const *enable;   /* ENABLE these where offered ("CONDSTORE", "QRESYNC"), NULL-terminated; NULL = none */
     bool allow_expunge;       /* session_expunge() (bare EXPUNGE) may be used */
+    bool compress;            /* COMPRESS=DEFLATE where it is offered (some 60 KB of memory a connection) */
     const char *client_name, *client_version; /* sent with ID; NULL = no ID */
     const struct limits *limits;              /* NULL = LIMITS_DEFAULT */
 } session_config;
@@ -99,6 +100,7 @@ typedef struct session_info {
     const char *server; /* "Dovecot" and the like from ID, escaped; NULL = did not say */
     const char *tls;    /* "TLSv1.3 ..."; NULL without TLS */
     const char *peer;   /* address */
+    bool compressed;    /* COMPRESS=DEFLATE is on */
     const session_quirks *quirks; /* what this server does otherwise; never NULL */
 } session_info;
 
@@ -294,7 +296,7 @@ enum session_state {
     SESSION_GREETED,    /* asking for capabilities */
     SESSION_SECRET,     /* waiting for session_give_secret() */
     SESSION_LOGIN,
-    SESSION_SETUP,      /* CAPABILITY again, ID, ENABLE, NAMESPACE */
+    SESSION_SETUP,      /* CAPABILITY again, ID, ENABLE, NAMESPACE, COMPRESS */
     SESSION_READY,
     SESSION_LOGOUT,
     SESSION_CLOSED,
@@ -305,7 +307,8 @@ typedef struct session_stats {
     enum session_state state;
     bool idling;
     bool idle_supported;
-    uint64_t bytes_in, bytes_out;
+    uint64_t bytes_in, bytes_out; /* on the wire, under TLS; from the greeting on */
+    uint64_t plain_in, plain_out; /* the same before they were compressed: equal without COMPRESS */
     uint64_t responses, commands;
     uint64_t opened, ready, last_heard; /* clock's elapsed ms; 0 = not yet */
     uint64_t idle_since;                /* 0 = not idling */

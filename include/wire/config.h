@@ -78,6 +78,8 @@ typedef struct wire_account {
     uint32_t connections;   /* budget, default 4 */
     uint64_t idle_renew_ms; /* default 9 min */
     uint64_t poll_ms;       /* where IDLE is missing: default 60 s */
+    /* The file says so, if only the default: then what is known of the server's customs does not count. */
+    bool connections_stated, idle_renew_stated, poll_stated;
     uint64_t reconcile_ms;  /* default 15 min */
     uint64_t timeout_ms;    /* connect and command deadline, default 60 s */
     bool compress;

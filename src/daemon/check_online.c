@@ -36,6 +36,15 @@ static bool folder_is_there(const mailboxes *boxes, const wire_account *account,
     return true;
 }
 
+/* No mistake, but not as it is written. */
+static void tell_bound(const struct visit *v) {
+    g_autofree char *text = connect_bound(v->account, session_info_get(v->session)->quirks);
+
+    if (text) {
+        printf("account \"%s\": %s\n", v->account->name, text);
+    }
+}
+
 static error *check_folders(struct visit *v, bool *good) {
     struct listing l = {0};
     mailboxes *boxes = mailboxes_new(&v->log);
@@ -64,6 +73,7 @@ bool check_online(struct offline *o) {
         bool good = true;
         error *err = visit_begin(&v, o, &c->accounts[i]);
         if (!err) {
+            tell_bound(&v);
             err = check_folders(&v, &good);
         }
         visit_end(&v);

@@ -54,13 +54,24 @@ session *connect_new(const struct connect_env *env, const wire_account *c, sessi
         .proxy = c->proxy, .user = c->user,
         .auth = auth_of(c->auth), .token = c->auth == WIRE_AUTH_XOAUTH2 || c->auth == WIRE_AUTH_OAUTHBEARER,
         .connect_ms = (uint32_t)MIN(c->timeout_ms, 30000), .timeout_ms = (uint32_t)c->timeout_ms,
-        .idle_renew_ms = c->idle_renew_ms == DEFAULT_IDLE_RENEW_MS ? 0 : (uint32_t)c->idle_renew_ms,
+        .idle_renew_ms = c->idle_renew_stated ? (uint32_t)c->idle_renew_ms : 0,
         .idle_memory = memory, .pace = pace, .disabled = disabled,
         .enable = env->changes ? enable : NULL,
-        .allow_expunge = c->allow_expunge, .client_name = "mailruled", .client_version = MAILRULED_VERSION,
+        .allow_expunge = c->allow_expunge, .compress = c->compress,
+        .client_name = "mailruled", .client_version = MAILRULED_VERSION,
         .limits = env->limits,
     };
     s = session_new(env->loop, env->transports, env->random, &config, events, user, log);
     g_free(disabled);
     return s;
+}
+
+char *connect_bound(const wire_account *c, const session_quirks *quirks) {
+    uint32_t most = session_quirks_connections(quirks, c->connections, c->connections_stated);
+
+    if (!c->connections_stated || most >= c->connections) {
+        return NULL;
+    }
+    return g_strdup_printf("connections = %u: the server has no more than %u (%s), so %u it is", c->connections, most,
+                           quirks->names, most);
 }

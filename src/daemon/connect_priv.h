@@ -19,6 +19,8 @@ struct connect_env {
  * connect_secret(). */
 session *connect_new(const struct connect_env *env, const wire_account *account, session_idle_memory *memory,
                      session_pace *pace, const session_events *events, void *user, const log_ctx *log);
+/* What the file states and the server is known not to bear, in words (g_free); NULL = it is as stated. */
+char *connect_bound(const wire_account *account, const session_quirks *quirks);
 /* secret_resolve() of what the config describes; not for WIRE_SECRET_NONE. */
 secret_request *connect_secret(event_loop *loop, const wire_secret *from, secret_fn fn, void *user);
 /* Why there is none to be had; NULL: there may be one. refused: the server has just refused the last one, as a token

@@ -80,10 +80,14 @@ struct account {
     uint64_t no_push_until; /* elapsed ms; the server refused NOTIFY or could not keep up */
     session_idle_memory idle_memory;
     session_pace pace;
-    uint64_t bytes_in, bytes_out; /* of connections that have ended */
+    struct traffic {
+        uint64_t in, out;             /* on the wire */
+        uint64_t plain_in, plain_out; /* before they were compressed */
+    } traffic; /* of connections that have ended */
     unsigned in_flight;  /* messages in memory */
     unsigned auth_failures;
     bool paused;         /* by the user */
+    bool bound_told;     /* see pace_tell_bound() */
     bool gave_up;        /* --once: could not be reached */
     bool parked;         /* credentials refused again and again */
     uint64_t throttled_until; /* elapsed ms; nothing connects before */
@@ -143,8 +147,10 @@ unsigned pace_connections(const struct account *a);        /* how many there may
 uint64_t pace_connect_wait(const struct account *a);       /* ms until another may be made or is asked for; 0 = now */
 bool pace_crowded(const struct account *a);                /* the server bears no more than there are */
 uint64_t pace_poll_ms(const struct account *a);            /* how often to ask where nothing is pushed */
+void pace_tell_bound(struct account *a); /* connect_bound() to the log, once */
 void pace_connection_ended(struct account *a, const session *s); /* before s is freed; NULL = there was none */
-/* "bytes_in":..,"bytes_out":..,"connections":..,"pauses":..,"paused_ms":..,"quirks":".." for an object of JSON. */
+/* "bytes_in":..,"bytes_out":..,"uncompressed_in":..,"uncompressed_out":..,"connections":..,"pauses":..,"paused_ms":..,
+ * "quirks":".." for an object of JSON. */
 void pace_json(const struct account *a, GString *out);
 
 /* --- watcher.c: one connection ------------------------------------------------------------------------------------ */

@@ -1,4 +1,5 @@
 /* What an account's connections may do together: how many there are, how often they ask, what they have carried. */
+#include "connect_priv.h"
 #include "daemon_priv.h"
 
 /* How often it is looked at whether there is room for a connection again. */
@@ -20,7 +21,7 @@ unsigned pace_connections(const struct account *a) {
     unsigned n = MAX(a->config->connections, 1);
 
     if (quirks) {
-        n = session_quirks_connections(quirks, n, n != DEFAULT_CONNECTIONS);
+        n = session_quirks_connections(quirks, n, a->config->connections_stated);
     }
     return session_pace_connections(&a->pace, loop_now(a->keeper->loop), n);
 }
@@ -42,44 +43,55 @@ uint64_t pace_poll_ms(const struct account *a) {
     const session_quirks *quirks = quirks_of(a);
     uint64_t ms = a->config->poll_ms;
 
-    return ms == DEFAULT_POLL_MS && quirks && quirks->poll_ms && quirks->poll_ms < ms ? quirks->poll_ms : ms;
+    return !a->config->poll_stated && quirks && quirks->poll_ms && quirks->poll_ms < ms ? quirks->poll_ms : ms;
+}
+
+void pace_tell_bound(struct account *a) {
+    const session_quirks *quirks = quirks_of(a);
+    g_autofree char *text = quirks && !a->bound_told ? connect_bound(a->config, quirks) : NULL;
+
+    if (text) {
+        a->bound_told = true;
+        log_notice(&a->log, "%s", text);
+    }
+}
+
+static void add_traffic(struct traffic *sum, const session *s) {
+    session_stats stats;
+
+    if (s) {
+        session_stats_get(s, &stats);
+        sum->in += stats.bytes_in;
+        sum->out += stats.bytes_out;
+        sum->plain_in += stats.plain_in;
+        sum->plain_out += stats.plain_out;
+    }
 }
 
 void pace_connection_ended(struct account *a, const session *s) {
-    session_stats stats;
-
-    if (!s) {
-        return;
-    }
-    session_stats_get(s, &stats);
-    a->bytes_in += stats.bytes_in;
-    a->bytes_out += stats.bytes_out;
+    add_traffic(&a->traffic, s);
 }
 
-static void traffic(const struct account *a, uint64_t *in, uint64_t *out) {
-    *in = a->bytes_in;
-    *out = a->bytes_out;
+static struct traffic traffic_of(const struct account *a) {
+    struct traffic sum = a->traffic;
+
     for (guint i = 0; i < a->watchers->len; i++) {
         const struct watcher *w = a->watchers->pdata[i];
-        session_stats stats = {0};
-        if (w->session) {
-            session_stats_get(w->session, &stats);
-        }
-        *in += stats.bytes_in;
-        *out += stats.bytes_out;
+        add_traffic(&sum, w->session);
     }
+    return sum;
 }
 
 void pace_json(const struct account *a, GString *out) {
     const session_quirks *quirks = quirks_of(a);
     session_pace pace = a->pace; /* looking at it changes it */
-    uint64_t bytes_in, bytes_out;
+    const struct traffic sum = traffic_of(a);
 
-    traffic(a, &bytes_in, &bytes_out);
     g_string_append_printf(out,
                            "\"bytes_in\":%" G_GUINT64_FORMAT ",\"bytes_out\":%" G_GUINT64_FORMAT
+                           ",\"uncompressed_in\":%" G_GUINT64_FORMAT ",\"uncompressed_out\":%" G_GUINT64_FORMAT
                            ",\"connections\":%u,\"pauses\":%" G_GUINT64_FORMAT ",\"paused_ms\":%" G_GUINT64_FORMAT
                            ",\"quirks\":\"%s\"",
-                           bytes_in, bytes_out, pace.open, pace.pauses,
+                           sum.in, sum.out, sum.plain_in, sum.plain_out, pace.open, pace.pauses,
                            session_pace_wait(&pace, loop_now(a->keeper->loop)), quirks ? quirks->names : "");
 }

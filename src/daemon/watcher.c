@@ -100,8 +100,10 @@ static void on_ready(void *user, const session_info *info) {
     w->ready_since = loop_now(a->keeper->loop);
     admission_reached(&w->ticket);
     account_set_trouble(a, NULL);
-    log_info(&w->log, "connected to %s%s%s (%s)", a->config->host, info->server ? ", " : "",
-             info->server ? info->server : "", info->tls ? info->tls : "no TLS");
+    log_info(&w->log, "connected to %s%s%s (%s%s)", a->config->host, info->server ? ", " : "",
+             info->server ? info->server : "", info->tls ? info->tls : "no TLS",
+             info->compressed ? ", compressed" : "");
+    pace_tell_bound(a);
     if (w->index == 0) {
         mailboxes_refresh(a->boxes, w->session, listed, w);
     } else {

@@ -19,6 +19,13 @@ error *imap_command_logout(imap_writer *w, imap_command **command_out) {
     return plain(w, "LOGOUT", command_out);
 }
 
+error *imap_command_compress(imap_writer *w, imap_command **command_out) {
+    build *b = build_start(w, "COMPRESS");
+
+    put_text(b, " DEFLATE");
+    return build_finish(b, command_out);
+}
+
 error *imap_command_starttls(imap_writer *w, imap_command **command_out) {
     return plain(w, "STARTTLS", command_out);
 }

@@ -207,3 +207,13 @@ enum imap_got frame_next(frame *f, imap_str *out, error **err_out) {
         f->scanned = f->line = lf + 1;
     }
 }
+
+const char *frame_take(frame *f, size_t *len_out) {
+    const char *bytes = f->buffer ? f->buffer + f->start : NULL;
+
+    *len_out = frame_pending(f);
+    f->len = f->line = f->scanned = f->start;
+    f->literal = f->line_octets = 0;
+    f->fresh = true;
+    return bytes;
+}

@@ -30,6 +30,8 @@ void frame_release(frame *f);
 void frame_feed(frame *f, const char *bytes, size_t len);
 /* HAVE: *out is the response without its closing line end; valid until frame_feed or the next frame_next. */
 enum imap_got frame_next(frame *f, imap_str *out, error **err_out);
+/* What was fed and is in no response yet; it is not the frame's any more. Valid as *out is. */
+const char *frame_take(frame *f, size_t *len_out);
 static inline size_t frame_pending(const frame *f) {
     return f->len - f->start;
 }

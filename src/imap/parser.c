@@ -41,6 +41,10 @@ size_t imap_parser_pending(const imap_parser *parser) {
     return frame_pending(&parser->frame);
 }
 
+const char *imap_parser_take(imap_parser *parser, size_t *len_out) {
+    return frame_take(&parser->frame, len_out);
+}
+
 uint64_t imap_parser_total(const imap_parser *parser) {
     return parser->total;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define READS_A_TURN 32 /* TLS records; so that one busy connection does not starve the others */
+#define COMPRESSED_READ (16 * 1024) /* so that what waits to be inflated stays small */
 
 /* --- closing ---------------------------------------------------------------------------------------------------- */
 
@@ -28,6 +29,7 @@ static void release(transport *t) {
     g_clear_pointer(&t->setup, transport_setup_free);
     g_clear_pointer(&t->turn, loop_timer_free);
     drop_queue(t);
+    g_clear_pointer(&t->deflate, deflate_pair_free);
     g_clear_pointer(&t->broken, error_free);
 }
 
@@ -98,6 +100,7 @@ static void flush(transport *t) {
         }
         chunk->sent += n;
         t->queued -= n;
+        t->wire_out += n;
         if (chunk->sent == chunk->len) {
             t->first = chunk->next;
             t->last = t->first ? t->last : NULL;
@@ -107,13 +110,10 @@ static void flush(transport *t) {
     }
 }
 
-void transport_send(transport *t, const void *bytes, size_t len) {
-    transport_chunk *chunk;
+/* Queued behind the rest and, unless something waits, sent. */
+static void enqueue(transport *t, const void *bytes, size_t len) {
+    transport_chunk *chunk = g_malloc(sizeof *chunk + len);
 
-    if (!t->watch || t->broken || t->freed || !len) {
-        return;
-    }
-    chunk = g_malloc(sizeof *chunk + len);
     *chunk = (transport_chunk){.len = len};
     memcpy(chunk->bytes, bytes, len);
     if (t->last) {
@@ -126,36 +126,84 @@ void transport_send(transport *t, const void *bytes, size_t len) {
     if (t->first == chunk) {
         flush(t);
     }
+}
+
+void transport_send(transport *t, const void *bytes, size_t len) {
+    if (!t->watch || t->broken || t->freed || !len) {
+        return;
+    }
+    if (t->deflate) {
+        g_autoptr(GByteArray) packed = g_byte_array_new();
+        deflate_pair_pack(t->deflate, bytes, len, packed);
+        enqueue(t, packed->data, packed->len);
+    } else {
+        enqueue(t, bytes, len);
+    }
     if (t->broken) {
         loop_timer_start(t->turn, 0);
     }
     update_watch(t);
 }
 
-/* TLS may hold decrypted bytes that no poll announces: read until there is nothing, or come back in the next turn. */
+static void ended(transport *t) {
+    bool cut = t->deflate && !deflate_pair_at_rest(t->deflate);
+
+    close_now(t, cut ? error_new(ERROR_PROTOCOL, "the server's compressed data end in the middle") : NULL);
+}
+
+/* Reads once. False: there is nothing, or the connection is closed. */
+static bool receive(transport *t, uint8_t *buffer) {
+    size_t n = 0;
+    CURLcode code = curl_easy_recv(t->easy, buffer, t->deflate ? COMPRESSED_READ : LOOP_READ_BUFFER, &n);
+
+    if (code == CURLE_AGAIN) {
+        return false;
+    }
+    if (code != CURLE_OK) {
+        close_now(t, io_failure(t, code, "reading"));
+        return false;
+    }
+    if (n == 0) {
+        ended(t);
+        return false;
+    }
+    t->wire_in += n;
+    if (t->deflate) {
+        deflate_pair_feed(t->deflate, buffer, n);
+    } else {
+        t->events.data(t->user, buffer, n);
+    }
+    return true;
+}
+
+/* What is left of the last read first: the owner has had all that was inflated before. False as above. */
+static bool inflate_or_receive(transport *t, uint8_t *buffer) {
+    error *err = NULL;
+    size_t n = deflate_pair_unpack(t->deflate, buffer, LOOP_READ_BUFFER, &err);
+
+    if (n) {
+        t->events.data(t->user, buffer, n);
+        return true;
+    }
+    if (err || deflate_pair_ended(t->deflate)) {
+        close_now(t, err);
+        return false;
+    }
+    return receive(t, buffer);
+}
+
+/* TLS may hold decrypted bytes that no poll announces, and DEFLATE inflated ones: read until there is nothing, or come
+ * back in the next turn. */
 static void drain(transport *t) {
     uint8_t *buffer = loop_read_buffer(transport_pool_loop(t->pool));
 
     for (int i = 0; i < READS_A_TURN; i++) {
-        size_t n = 0;
-        CURLcode code;
-
         if (t->freed || !t->easy || t->paused) {
             return;
         }
-        code = curl_easy_recv(t->easy, buffer, LOOP_READ_BUFFER, &n);
-        if (code == CURLE_AGAIN) {
+        if (!(t->deflate ? inflate_or_receive(t, buffer) : receive(t, buffer))) {
             return;
         }
-        if (code != CURLE_OK) {
-            close_now(t, io_failure(t, code, "reading"));
-            return;
-        }
-        if (n == 0) {
-            close_now(t, NULL);
-            return;
-        }
-        t->events.data(t->user, buffer, n);
     }
     if (!t->freed && t->easy) {
         loop_timer_start(t->turn, 0);
@@ -185,6 +233,20 @@ static void ready(void *user, int events) {
         update_watch(t);
     }
     leave(t);
+}
+
+void transport_compress(transport *t, const uint8_t *rest, size_t len) {
+    if (!t->watch || t->freed || t->deflate) {
+        return;
+    }
+    t->deflate = deflate_pair_new();
+    deflate_pair_feed(t->deflate, rest, len);
+    loop_timer_start(t->turn, 0);
+}
+
+void transport_traffic(const transport *t, uint64_t *in_out, uint64_t *out_out) {
+    *in_out = t->wire_in;
+    *out_out = t->wire_out;
 }
 
 size_t transport_queued(const transport *t) {

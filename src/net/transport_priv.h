@@ -6,6 +6,7 @@
 #define NET_TRANSPORT_PRIV_H
 
 #include "net/transport.h"
+#include "net/deflate.h"
 #include "tls_priv.h"
 
 #include <curl/curl.h>
@@ -31,6 +32,8 @@ struct transport {
     log_ctx log;
     transport_chunk *first, *last; /* send queue */
     size_t queued;
+    uint64_t wire_in, wire_out;
+    deflate_pair *deflate; /* NULL: nothing is compressed */
     error *broken; /* a send failed: to be told in the next turn */
     bool waited;   /* something could not be sent at once */
     bool paused;

@@ -208,6 +208,8 @@ static void take(lua_State *L, struct loader *loader, const char *name, const wi
         check_complete(L, loader, &a);
     }
     check_account(loader, &a);
+    a.connections_stated = table_has(L, 2, "connections");
+    a.poll_stated = table_has(L, 2, "poll");
     if (!a.port) {
         a.port = a.tls == WIRE_TLS_IMPLICIT ? 993 : 143;
     }

@@ -145,6 +145,8 @@ static void show_places(struct loader *loader) {
         wire_secret *secrets[] = {&a->password, &a->oauth2.client_secret, &a->oauth2.refresh_token};
         a->place.file = loader_shown(loader, a->place.file);
         a->idle_renew_ms = a->idle_renew_ms ? a->idle_renew_ms : loader->idle_renew_default;
+        a->idle_renew_stated = a->idle_renew_ms != 0;
+        a->idle_renew_ms = a->idle_renew_stated ? a->idle_renew_ms : DEFAULT_IDLE_RENEW_MS;
         for (size_t k = 0; k < G_N_ELEMENTS(secrets); k++) {
             secrets[k]->place.file = secrets[k]->kind ? loader_shown(loader, secrets[k]->place.file) : NULL;
         }
@@ -221,8 +223,7 @@ static void loader_init(struct loader *loader, rules *set, wire_message *out, co
     *loader = (struct loader){.rules = set,
                               .out = out,
                               .check_only = check_only,
-                              .create_default = true,
-                              .idle_renew_default = DEFAULT_IDLE_RENEW_MS};
+                              .create_default = true};
     g_autofree char *whole = g_canonicalize_filename(path, NULL);
     loader->folder = g_path_get_dirname(whole);
     out->u.config.path = wire_str(out, path);

@@ -47,7 +47,7 @@ struct loader {
     unsigned aborted;       /* files that did not run to their end: what they would have defined is not missed */
     bool create_default;
     enum rule_on_error on_error_default;
-    uint64_t idle_renew_default;
+    uint64_t idle_renew_default; /* 0 = not stated */
 };
 
 /* --- config_loader.c --------------------------------------------------------------------------------------------- */

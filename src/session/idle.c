@@ -96,6 +96,7 @@ static void begun(session *s, exchange *x, const imap_response *r) {
     s->idle = IDLE_ON;
     s->idle_since = session_now(s);
     s->idle_renew_at = s->idle_since + renew_after(s);
+    log_debug(&s->log, "idle, for %" G_GUINT64_FORMAT " s at most", (s->idle_renew_at - s->idle_since) / 1000);
     session_arm(s);
     session_soon(s); /* commands may have been waiting for it */
     session_tell(s, watching);

@@ -4,7 +4,8 @@
 
 /*
  * From the greeting to ready: CAPABILITY where the greeting's is not known, the login, CAPABILITY again (others are
- * offered then, whatever [CAPABILITY] said), then ID, ENABLE and NAMESPACE in one write.
+ * offered then, whatever [CAPABILITY] said), then ID, ENABLE and NAMESPACE in one write, and
+ * COMPRESS last, on its own.
  */
 
 static void begin_login(session *s);
@@ -447,6 +448,54 @@ static void begin_setup(session *s) {
     ask_capability(s, capability_after_login);
 }
 
+/* ---- COMPRESS ---- */
+
+/* What the server has said behind its OK is compressed already. */
+static void finish_compress(session *s, exchange *x, const imap_response *r, session_result *result) {
+    size_t len;
+    const char *rest;
+
+    (void)x;
+    (void)r;
+    if (result->err) {
+        log_info(&s->log, "the server offers to compress and does not: %s", result->text);
+        return;
+    }
+    rest = imap_parser_take(s->parser, &len);
+    transport_compress(s->transport, (const uint8_t *)rest, len);
+    s->stats.plain_in -= len; /* they come again */
+    s->info.compressed = true;
+    log_debug(&s->log, "compressed from here on");
+}
+
+/* A barrier: nothing else is under way, and nothing follows before the answer (RFC 4978 section 3). */
+static const exchange_type exchange_compress = {.name = "COMPRESS", .barrier = true, .finish = finish_compress};
+
+/* Whatever it was: there is no need for it. */
+static void compress_answered(void *user, const session_result *result) {
+    session *s = user;
+
+    (void)result;
+    if (session_alive(s)) {
+        finish_setup(s);
+    }
+}
+
+/* False: not wanted, not offered, or asked already. */
+static bool send_compress(session *s) {
+    const session_call call = {.done = compress_answered, .user = s};
+    imap_command *command = NULL;
+    error *err;
+
+    if (!s->config.compress || s->compress_asked || !imap_can(&s->caps, IMAP_CAP_COMPRESS_DEFLATE)) {
+        return false;
+    }
+    s->compress_asked = true;
+    err = imap_command_compress(&s->writer, &command);
+    exchange_queue(s, exchange_new(&exchange_compress, &call), command, err);
+    return true;
+}
+
 static void finish_setup(session *s) {
     if (!s->delimiter_told) {
         s->delimiter_told = true; /* asked once, whatever it answers */
@@ -454,6 +503,9 @@ static void finish_setup(session *s) {
         return;
     }
     disbelieve(s); /* now it has told its name */
+    if (send_compress(s)) {
+        return;
+    }
     if (*s->quirks.names) {
         log_info(&s->log, "quirks: %s", s->quirks.names);
     }

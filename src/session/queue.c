@@ -264,7 +264,7 @@ static void wipe(GString *out) {
 }
 
 void session_write(session *s, const char *bytes, size_t len) {
-    s->stats.bytes_out += len;
+    s->stats.plain_out += len;
     transport_send(s->transport, bytes, len);
 }
 

@@ -113,10 +113,11 @@ static const struct row rows[] = {
      .quirks = {.connections_plan = 10, .settle_ms = SETTLE_MS}},
 
     {.name = "dovecot before 2.3.15",
-     .source = "Dovecot's NEWS of 2.3.13 and 2.3.15: NOTIFY crashes. Told by ID, if at all",
+     .source = "Dovecot's NEWS of 2.3.13 and 2.3.15: NOTIFY crashes, COMPRESS hangs with commands over 8 KB. Told by "
+               "ID, if at all",
      .id = "Dovecot*",
      .version_below = "2.3.15",
-     .quirks = {.disbelieve = CAP(NOTIFY)}},
+     .quirks = {.disbelieve = CAP(NOTIFY), .command_octets = 8000}},
 
     {.name = "old dovecot",
      .source = "2.3.19 offers SAVEDATE: one that does not is older, how much is not told",

@@ -92,7 +92,14 @@ static void on_soon(void *user) {
     session_leave(s);
 }
 
+static void count_traffic(const session *s, session_stats *stats) {
+    if (s->transport) {
+        transport_traffic(s->transport, &stats->bytes_in, &stats->bytes_out);
+    }
+}
+
 static void disconnect(session *s) {
+    count_traffic(s, &s->stats);
     transport_free(s->transport);
     s->transport = NULL;
     loop_timer_stop(s->deadline);
@@ -225,7 +232,7 @@ static void on_data(void *user, const uint8_t *bytes, size_t len) {
 
     session_enter(s);
     s->quiet_before = quiet_for(s);
-    s->stats.bytes_in += len;
+    s->stats.plain_in += len;
     s->stats.last_heard = session_now(s);
     if (s->state != SESSION_LOGOUT && s->probe_until) {
         s->probe_until = session_now(s) + s->probe_ms;
@@ -404,6 +411,7 @@ void session_probe(session *s, uint32_t within_ms) {
 
 void session_stats_get(const session *s, session_stats *stats_out) {
     *stats_out = s->stats;
+    count_traffic(s, stats_out);
     stats_out->state = s->state;
     stats_out->idling = s->idle == IDLE_ON;
     stats_out->idle_supported = s->idle_supported;

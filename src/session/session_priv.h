@@ -136,6 +136,7 @@ struct session {
     error *login_refused;  /* while another token is tried */
     unsigned setup_left;
     bool delimiter_told;
+    bool compress_asked;
 
     GQueue queue;  /* exchange: not sent */
     GQueue flight; /* exchange: sent, in order */

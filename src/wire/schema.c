@@ -80,6 +80,9 @@ static const struct wire_field account_fields[] = {
     BOOL(wire_account, allow_expunge),
     STRINGS(wire_account, disable_extensions),
     STR(wire_account, behaves_like),
+    BOOL(wire_account, connections_stated),
+    BOOL(wire_account, idle_renew_stated),
+    BOOL(wire_account, poll_stated),
 };
 TABLE_OF(wire_account, account);
 

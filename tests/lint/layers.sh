@@ -12,7 +12,7 @@ BEGIN {
     uses["main"] = "base wire imap net session state action daemon evaluator"
     owner["curl/"] = "net"; owner["openssl/"] = "net"; owner["sqlite3.h"] = "state"; owner["gmime/"] = "mail"
     owner["lua"] = "rules"; owner["lauxlib.h"] = "rules"; owner["pcre2.h"] = "rules"; owner["jansson.h"] = "rules"
-    owner["msgpack"] = "wire"; owner["seccomp.h"] = "evaluator"; owner["uv.h"] = "net"
+    owner["msgpack"] = "wire"; owner["seccomp.h"] = "evaluator"; owner["uv.h"] = "net"; owner["zlib.h"] = "net"
 }
 {
     path = $1; line = $2; text = $0

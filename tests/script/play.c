@@ -282,6 +282,19 @@ static bool play_starttls(player *p, const statement *st) {
     return true;
 }
 
+static bool play_compress(player *p, const statement *st) {
+    (void)st;
+    wire_compress(&p->wire);
+    return true;
+}
+
+static bool play_wire(player *p, const statement *st) {
+    g_autoptr(GString) text = expand(p, st->text);
+
+    wire_send_raw(&p->wire, text->str, text->len);
+    return true;
+}
+
 static bool play_close(player *p, const statement *st) {
     (void)st;
     wire_close(&p->wire, false);
@@ -389,6 +402,7 @@ static const struct {
     {"drain", play_drain},       {"reconnect", play_reconnect},
     {"clock", play_clock},       {"await", play_await},
     {"repeat", play_repeat},     {"on", play_on},
+    {"compress", play_compress}, {"W:", play_wire},
     {"end", play_end},
 };
 

@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <openssl/ssl.h>
+#include <zlib.h>
 
 /* One connection, or none (fd < 0). */
 typedef struct wire {
@@ -17,6 +18,8 @@ typedef struct wire {
     GString *held; /* between "join" and "send"; NULL = not holding */
     bool gone;    /* the client is: what is sent is dropped */
     bool patient; /* waits for what comes without end */
+    bool compressed; /* both ways: COMPRESS=DEFLATE */
+    z_stream deflater, inflater;
 } wire;
 
 /* A loopback port that the kernel chose; < 0: none. */
@@ -25,7 +28,10 @@ void wire_init(wire *w, int stop_fd);
 void wire_release(wire *w);
 bool wire_accept(wire *w, int listener); /* false: stopped or nobody came */
 bool wire_start_tls(wire *w, SSL_CTX *ctx); /* false: the handshake failed; gone is set */
+/* From here on what is sent is compressed, and what comes is too. */
+void wire_compress(wire *w);
 void wire_send(wire *w, const char *bytes, size_t len);
+void wire_send_raw(wire *w, const char *bytes, size_t len); /* past the compression */
 void wire_flush(wire *w);
 /* One line without its CRLF; NULL: closed, stopped, too long waited, or no CRLF (why_out, static). g_free. */
 char *wire_read_line(wire *w, const char **why_out);

@@ -82,7 +82,7 @@ static void send_piece(wire *w, const char *bytes, size_t len) {
     }
 }
 
-void wire_send(wire *w, const char *bytes, size_t len) {
+void wire_send_raw(wire *w, const char *bytes, size_t len) {
     size_t piece = w->split ? w->split : len;
 
     if (w->held) {
@@ -97,12 +97,63 @@ void wire_send(wire *w, const char *bytes, size_t len) {
     }
 }
 
+void wire_send(wire *w, const char *bytes, size_t len) {
+    z_stream *z = &w->deflater;
+    char chunk[16384];
+
+    if (!w->compressed) {
+        wire_send_raw(w, bytes, len);
+        return;
+    }
+    z->next_in = (Bytef *)(uintptr_t)bytes;
+    z->avail_in = (uInt)len;
+    do {
+        z->next_out = (Bytef *)chunk;
+        z->avail_out = sizeof chunk;
+        deflate(z, Z_SYNC_FLUSH);
+        wire_send_raw(w, chunk, sizeof chunk - z->avail_out);
+    } while (z->avail_out == 0);
+}
+
+/* What came, as it was before it was compressed; false: it is not compressed. */
+static bool take_in(wire *w, char *bytes, size_t len) {
+    z_stream *z = &w->inflater;
+    char chunk[16384];
+
+    if (!w->compressed) {
+        g_string_append_len(w->in, bytes, (gssize)len);
+        return true;
+    }
+    z->next_in = (Bytef *)bytes;
+    z->avail_in = (uInt)len;
+    do {
+        z->next_out = (Bytef *)chunk;
+        z->avail_out = sizeof chunk;
+        int got = inflate(z, Z_SYNC_FLUSH);
+        if (got != Z_OK && got != Z_BUF_ERROR) {
+            return false;
+        }
+        g_string_append_len(w->in, chunk, (gssize)(sizeof chunk - z->avail_out));
+    } while (z->avail_out == 0);
+    return true;
+}
+
+void wire_compress(wire *w) {
+    g_autoptr(GString) ahead = g_string_new_len(w->in->str, (gssize)w->in->len);
+
+    deflateInit2(&w->deflater, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+    inflateInit2(&w->inflater, -MAX_WBITS);
+    w->compressed = true;
+    g_string_truncate(w->in, 0);
+    take_in(w, ahead->str, ahead->len); /* a client that did not wait for the answer meant it so */
+}
+
 void wire_flush(wire *w) {
     GString *held = w->held;
 
     w->held = NULL;
     if (held) {
-        wire_send(w, held->str, held->len);
+        wire_send_raw(w, held->str, held->len);
         g_string_free(held, TRUE);
     }
 }
@@ -126,7 +177,10 @@ static bool read_more(wire *w, const char **why_out) {
         *why_out = "the client closed the connection";
         return false;
     }
-    g_string_append_len(w->in, chunk, n);
+    if (!take_in(w, chunk, (size_t)n)) {
+        *why_out = "what the client sent is not compressed";
+        return false;
+    }
     return true;
 }
 
@@ -205,6 +259,11 @@ void wire_close(wire *w, bool reset) {
         }
         close(w->fd);
         w->fd = -1;
+    }
+    if (w->compressed) {
+        deflateEnd(&w->deflater);
+        inflateEnd(&w->inflater);
+        w->compressed = false;
     }
     g_string_truncate(w->in, 0);
 }

@@ -254,6 +254,8 @@ static bool do_at_once(run *r, char **words) {
         run_hear(r, "enabled %s %s", words[1], session_info_get(r->session)->enabled->bits & one.bits ? "yes" : "no");
     } else if (strcmp(verb, "quirks") == 0) {
         run_hear(r, "quirks: %s", session_info_get(r->session)->quirks->names);
+    } else if (strcmp(verb, "compressed") == 0) {
+        run_hear(r, "compressed %s", session_info_get(r->session)->compressed ? "yes" : "no");
     } else if (strcmp(verb, "batch") == 0) {
         run_hear(r, "batch %zu", session_batch(r->session));
     } else {

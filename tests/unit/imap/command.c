@@ -61,6 +61,7 @@ static void commands_without_arguments(void **state) {
     EXPECT(imap_command_noop(&w, &command), "NOOP\r\n");
     EXPECT(imap_command_logout(&w, &command), "LOGOUT\r\n");
     EXPECT(imap_command_starttls(&w, &command), "STARTTLS\r\n");
+    EXPECT(imap_command_compress(&w, &command), "COMPRESS DEFLATE\r\n");
     EXPECT(imap_command_idle(&w, &command), "IDLE\r\n");
     EXPECT(imap_command_unselect(&w, &command), "UNSELECT\r\n");
     EXPECT(imap_command_expunge(&w, &command), "EXPUNGE\r\n");

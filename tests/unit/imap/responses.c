@@ -141,6 +141,33 @@ static void a_response_dies_with_the_next_call_and_an_idle_parser_has_nothing_pe
     imap_parser_free(parser);
 }
 
+/* What stands behind a response is no IMAP, whatever it looks like: NULs, line ends, half a literal. */
+static void the_rest_can_be_taken_away(void **state) {
+    static const char all[] = "x1 OK go\r\n\0\r\n* 1 FETCH (BODY[] {9}\r\nabc";
+    const struct limits limits = LIMITS_DEFAULT;
+
+    (void)state;
+    for (size_t rest = 0; rest <= sizeof all - 11; rest++) {
+        imap_parser *parser = imap_parser_new(&limits);
+        const imap_response *r;
+        error *err = NULL;
+        size_t len;
+
+        imap_parser_feed(parser, all, 10 + rest);
+        assert_int_equal(imap_parser_next(parser, &r, &err), IMAP_HAVE);
+        const char *taken = imap_parser_take(parser, &len);
+        assert_int_equal(len, rest);
+        assert_memory_equal(taken, all + 10, rest);
+        assert_true(imap_str_is(r->tag, "x1") && imap_str_is(r->text, "go")); /* still there */
+        assert_int_equal(imap_parser_pending(parser), 0);
+        assert_int_equal(imap_parser_next(parser, &r, &err), IMAP_MORE);
+        imap_parser_feed(parser, "* 2 EXISTS\r\n", 12);
+        assert_int_equal(imap_parser_next(parser, &r, &err), IMAP_HAVE);
+        assert_int_equal(r->number, 2);
+        imap_parser_free(parser);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tagged_line_has_condition_code_and_text),
@@ -154,6 +181,7 @@ int main(void) {
         cmocka_unit_test(search_results_of_both_kinds),
         cmocka_unit_test(vanished_messages),
         cmocka_unit_test(blanks_too_many_do_no_harm),
+        cmocka_unit_test(the_rest_can_be_taken_away),
         cmocka_unit_test(a_response_dies_with_the_next_call_and_an_idle_parser_has_nothing_pending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

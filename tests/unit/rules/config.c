@@ -40,6 +40,10 @@ static void an_account_has_every_key(void **state) {
     assert_int_equal(a[0].backlog_ms, 7 * 86400000);
     assert_int_equal(a[0].idle_renew_ms, 300000);
     assert_true(a[0].compress && a[0].allow_expunge);
+    assert_true(a[0].connections_stated && a[0].idle_renew_stated && a[0].poll_stated);
+    assert_false(a[1].connections_stated || a[1].idle_renew_stated || a[1].poll_stated || a[1].compress);
+    assert_int_equal(a[1].connections, 4);
+    assert_int_equal(a[1].poll_ms, 60000);
     assert_int_equal(a[1].port, 143);
     assert_int_equal(a[1].backlog, WIRE_BACKLOG_ALL);
     assert_int_equal(a[1].idle_renew_ms, 540000);
@@ -47,6 +51,26 @@ static void an_account_has_every_key(void **state) {
     assert_string_equal(a[1].oauth2.provider, "google");
     assert_int_equal(a[1].oauth2.refresh_token.kind, WIRE_SECRET_CREDENTIAL);
     assert_int_equal(a[1].place.line, 8);
+}
+
+static void a_default_that_is_stated_is_told_from_one_that_is_not(void **state) {
+    struct bench *b = *state;
+
+    bench_load(b, "defaults { idle_renew = '9m' }\n"
+                  "account 'a' { host = 'h', user = 'u', password = secret.env 'P', connections = 4 }\n"
+                  "account 'b' { host = 'h', user = 'u', password = secret.env 'P', poll = '1m' }\n");
+    const wire_account *a = b->config->u.config.accounts;
+    assert_int_equal(a[0].connections, a[1].connections);
+    assert_int_equal(a[0].poll_ms, a[1].poll_ms);
+    assert_true(a[0].connections_stated && !a[1].connections_stated);
+    assert_true(!a[0].poll_stated && a[1].poll_stated);
+    assert_true(a[0].idle_renew_stated && a[1].idle_renew_stated); /* for both */
+    assert_int_equal(a[0].idle_renew_ms, 540000);
+    bench_load(b, "account 'c' { host = 'h', user = 'u', password = secret.env 'P', idle_renew = '9m' }\n"
+                  "account 'd' { host = 'h', user = 'u', password = secret.env 'P' }\n");
+    a = b->config->u.config.accounts;
+    assert_true(a[0].idle_renew_stated && !a[1].idle_renew_stated);
+    assert_int_equal(a[0].idle_renew_ms, a[1].idle_renew_ms);
 }
 
 static void a_webhook_has_every_key(void **state) {
@@ -397,6 +421,8 @@ static void functions_cannot_build_config(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_account_has_every_key, bench_set_up, bench_tear_down),
+        cmocka_unit_test_setup_teardown(a_default_that_is_stated_is_told_from_one_that_is_not, bench_set_up,
+                                        bench_tear_down),
         cmocka_unit_test_setup_teardown(a_webhook_has_every_key, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(a_rule_has_every_key, bench_set_up, bench_tear_down),
         cmocka_unit_test_setup_teardown(defaults_and_the_rest, bench_set_up, bench_tear_down),

@@ -112,6 +112,7 @@ static void open_session(run *r) {
         .idle_memory = &r->idle_memory,
         .disabled = disabled,
         .enable = enable,
+        .compress = imap_script_header(r->script, "compress", 0) != NULL,
         .client_name = run_header(r, "id", NULL),
         .limits = &limits,
     };

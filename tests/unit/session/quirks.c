@@ -136,6 +136,14 @@ static void rows_add_up_and_the_more_careful_one_counts(void **state) {
     assert_false(disbelieves(&q, IMAP_CAP_MOVE));
 }
 
+/* Their COMPRESS hangs with commands over 8 KB; how long lines are elsewhere is another matter. */
+static void a_dovecot_before_2_3_15_gets_lines_of_8_kb_at_most(void **state) {
+    session_quirks old = find(&(session_server){.id_name = "Dovecot", .id_version = "2.3.14"});
+
+    assert_in_range(old.command_octets, 1, 8192);
+    assert_false(disbelieves(&old, IMAP_CAP_COMPRESS_DEFLATE));
+}
+
 static void what_the_user_states_counts_but_for_what_the_server_does_not_have(void **state) {
     session_quirks gmail = find(&(session_server){.host = "imap.gmail.com"});
     session_quirks dovecot = find(&(session_server){.id_name = "Dovecot"});
@@ -158,6 +166,7 @@ int main(void) {
         cmocka_unit_test(every_row_is_known_by_something_here_and_names_its_source),
         cmocka_unit_test(every_row_stands_in_the_documentation),
         cmocka_unit_test(rows_add_up_and_the_more_careful_one_counts),
+        cmocka_unit_test(a_dovecot_before_2_3_15_gets_lines_of_8_kb_at_most),
         cmocka_unit_test(what_the_user_states_counts_but_for_what_the_server_does_not_have),
     };
 
