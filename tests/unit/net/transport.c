@@ -736,6 +736,29 @@ static void a_ca_file_that_is_none_is_a_config_error(void **state) {
     g_unlink(path);
 }
 
+/* All connections of a pool share what libcurl keeps. */
+static void a_ca_file_is_trusted_for_its_own_connections_only(void **state) {
+    world *w = *state;
+    char *own = w->ca_file;
+    g_autofree char *other = g_build_filename(w->dir, "other.pem", NULL);
+    identity other_ca = identity_new(NULL, "Other CA", NULL, -1, 10);
+    identity foreign = identity_new(&other_ca, "localhost", "IP:127.0.0.1", -1, 10);
+    identity before = w->good;
+
+    identity_write(&other_ca, other);
+    tls_from_the_first_byte(state);
+    w->ca_file = other;
+    refused_certificate(w, &before, "unknown issuer CN=Test CA");
+    w->good = foreign;
+    tls_from_the_first_byte(state);
+    w->ca_file = own;
+    refused_certificate(w, &foreign, "unknown issuer CN=Other CA");
+    w->good = before;
+    g_unlink(other);
+    identity_release(&other_ca);
+    identity_release(&foreign);
+}
+
 /* --- proxies ---------------------------------------------------------------------------------------------------- */
 
 static void http_proxy(peer *p) {
@@ -842,6 +865,7 @@ int main(void) {
         T(a_connection_that_breaks_in_the_handshake_is_a_network_error),
         T(tls_below_1_2_is_refused),
         T(a_ca_file_that_is_none_is_a_config_error),
+        T(a_ca_file_is_trusted_for_its_own_connections_only),
         T(a_proxy_is_asked_for_the_host_and_tls_goes_through_it),
         T(a_proxy_of_an_unknown_kind_is_refused),
         T(proxies_of_the_environment_are_ignored),
