@@ -48,23 +48,36 @@ new_certificate() { # CN
         -keyout "$dir/server/key.pem" -out "$dir/server/cert.pem" 2>/dev/null
 }
 
-another_certificate() {
+# The daemon trusts the server's certificate of now, has handled a message, and the server comes back with another one.
+meet_another_certificate() {
     cp "$dir/server/cert.pem" "$box/ca.pem" && cp "$dir/server/key.pem" "$box/key.pem" || return 1
     start_proxy "to:$IMAPS_PORT" && cat >"$box/config.lua" <<EOT || return 1
-account "test" { host = "127.0.0.1", port = $port, tls_ca = "$box/ca.pem", user = "$user", password = secret.file "password" }
+account "test" {
+  host = "127.0.0.1", port = $port, tls_ca = "$box/ca.pem", user = "$user", password = secret.file "password",
+}
 rule "all" { when = from:contains "@", actions = { flag "Handled" } }
 EOT
     start_daemon && deliver a && handled_once a 1 || return 1
     "$TESTS/tools/dovecot.sh" stop "$dir/server" >/dev/null 2>&1
     new_certificate localhost && restart_server || return 1
-    wait_for 30 status_says 'account test .*certificate.*again in' || return 1
-    deliver b || return 1
+    wait_for 30 status_says 'account test .*certificate.*again in' && deliver b
+}
+
+another_certificate() {
+    meet_another_certificate || return 1
     "$MAILRULED" pause >/dev/null && "$MAILRULED" resume >/dev/null || return 1
     expect "still refused" wait_for 20 status_says 'account test .*certificate' || return 1
     expect "no login over it" test "$(log_count '> [^ ]* \(AUTHENTICATE\|LOGIN\)')" -eq 1 || return 1
     cp "$box/ca.pem" "$dir/server/cert.pem" && cp "$box/key.pem" "$dir/server/key.pem" || return 1
     "$TESTS/tools/dovecot.sh" stop "$dir/server" >/dev/null 2>&1
     restart_server && "$MAILRULED" pause >/dev/null && "$MAILRULED" resume >/dev/null || return 1
+    handled_once b 2 && stop_daemon
+}
+
+trusted_authority_renewed() {
+    meet_another_certificate || return 1
+    cp "$dir/server/cert.pem" "$box/ca.pem" && "$MAILRULED" reload >/dev/null || return 1
+    expect "tried at once" wait_for 5 status_says 'INBOX .*\(idle\|notify\)' || return 1
     handled_once b 2 && stop_daemon
 }
 
@@ -146,6 +159,7 @@ test_case the_server_is_killed_and_comes_back killed_and_restarted
 test_case fault_13_the_server_says_bye stopped_with_bye
 test_case fault_14_the_connection_falls_silent silence
 test_case fault_06_the_server_comes_back_with_another_certificate another_certificate
+test_case a_renewed_authority_is_trusted_after_a_reload trusted_authority_renewed
 test_case fault_09_a_wrong_password_is_tried_once_and_named wrong_password
 test_case fault_08_login_accepted_then_dropped_again_and_again login_then_drop
 test_case fault_03_credentials_are_never_sent_in_clear never_in_clear

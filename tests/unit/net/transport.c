@@ -722,18 +722,23 @@ static void tls_below_1_2_is_refused(void **state) {
     server_stop(&s);
 }
 
+static void assert_ca_refused(world *w, const char *ca_file, const char *text) {
+    transport_options options = {.host = "127.0.0.1", .tls_ca = ca_file};
+    transport *t;
+    g_autoptr(error) err = transport_open(w->pool, &options, &events, NULL, NULL, &t);
+
+    assert_non_null(err);
+    assert_int_equal(err->code, ERROR_CONFIG);
+    assert_non_null(strstr(err->text, text));
+    assert_null(t);
+}
+
 static void a_ca_file_that_is_none_is_a_config_error(void **state) {
     world *w = *state;
-    g_autofree char *path = g_build_filename(w->dir, "empty.pem", NULL);
-    g_autoptr(error) missing = tls_trust_load(w->trust, "/nonexistent/ca.pem");
-    g_file_set_contents(path, "no certificate\n", -1, NULL);
-    g_autoptr(error) empty = tls_trust_load(w->trust, path);
 
-    assert_int_equal(missing->code, ERROR_CONFIG);
-    assert_non_null(strstr(missing->text, "No such file"));
-    assert_int_equal(empty->code, ERROR_CONFIG);
-    assert_null(tls_trust_load(w->trust, w->ca_file));
-    g_unlink(path);
+    assert_ca_refused(w, "/nonexistent/ca.pem", "No such file");
+    g_file_set_contents(w->ca_file, "no certificate\n", -1, NULL);
+    assert_ca_refused(w, w->ca_file, w->ca_file);
 }
 
 /* All connections of a pool share what libcurl keeps. */
@@ -757,6 +762,25 @@ static void a_ca_file_is_trusted_for_its_own_connections_only(void **state) {
     g_unlink(other);
     identity_release(&other_ca);
     identity_release(&foreign);
+}
+
+static void a_changed_ca_file_is_read_again(void **state) {
+    world *w = *state;
+    identity other_ca = identity_new(NULL, "Other CA", NULL, -1, 10);
+    identity renewed = identity_new(&other_ca, "localhost", "IP:127.0.0.1", -1, 10);
+    identity before = w->good;
+
+    tls_from_the_first_byte(state);
+    refused_certificate(w, &renewed, "unknown issuer CN=Other CA");
+    identity_write(&other_ca, w->ca_file);
+    w->good = renewed;
+    tls_from_the_first_byte(state);
+    refused_certificate(w, &before, "unknown issuer CN=Test CA");
+    g_unlink(w->ca_file);
+    assert_ca_refused(w, w->ca_file, "No such file");
+    w->good = before;
+    identity_release(&other_ca);
+    identity_release(&renewed);
 }
 
 /* --- proxies ---------------------------------------------------------------------------------------------------- */
@@ -866,6 +890,7 @@ int main(void) {
         T(tls_below_1_2_is_refused),
         T(a_ca_file_that_is_none_is_a_config_error),
         T(a_ca_file_is_trusted_for_its_own_connections_only),
+        T(a_changed_ca_file_is_read_again),
         T(a_proxy_is_asked_for_the_host_and_tls_goes_through_it),
         T(a_proxy_of_an_unknown_kind_is_refused),
         T(proxies_of_the_environment_are_ignored),
