@@ -46,7 +46,7 @@ typedef struct pool_events {
     void (*loaded)(void *user, wire_message *config);
     /* It could not be read: config (WIRE_CONFIG, the callee's) has the mistakes; or it is NULL and err (the callee's)
      * says how the evaluator died. After pool_new nothing more happens until pool_reload; after pool_reload the old one
-     * stays in use. */
+     * stays in use, unless the pool is orphaned. */
     void (*refused)(void *user, wire_message *config, error *err);
     /* pool_has_room() was false and is true. May be NULL. */
     void (*room)(void *user);
@@ -99,6 +99,7 @@ error *pool_scope(pool *p, wire_message *scope, pool_scope_fn fn, void *user, ui
 typedef struct pool_stats {
     unsigned ready;    /* evaluators at work or idle */
     unsigned loading;  /* evaluators not ready yet, and a config that is being read */
+    bool orphaned;     /* the process that read the config in use is dead: jobs wait until a config was read again */
     uint64_t deaths;   /* since the pool began */
     uint64_t finished; /* jobs that ended with plan or fail */
     size_t queued;     /* not handed to an evaluator yet */

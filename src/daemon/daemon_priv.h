@@ -52,6 +52,7 @@ struct keeper {
     GHashTable *meters; /* limit.c's, by rule */
     GPtrArray *signals; /* loop_signal */
     loop_timer *tick;   /* watchdog, pruning, status line, --once */
+    char *refusal;      /* why no message is evaluated: the config had to be read again and is not good; NULL = it is */
     char *state_dir, *control_path;
     uint64_t started, pruned, last_tick;
     bool stopping, reloading;
@@ -489,16 +490,25 @@ void descriptors_raise(const log_ctx *log); /* as many as the process may have *
 /* The config is new: warn if it needs more, and tell admission how many connections there is room for. */
 void descriptors_plan(struct keeper *k);
 
-/* --- keeper.c ----------------------------------------------------------------------------------------------------- */
+/* --- dry_run.c ---------------------------------------------------------------------------------------------------- */
 
-/* dry_run.c: a copy of the state directory (g_free), and its end. */
+/* A copy of the state directory (g_free), and its end. */
 error *dry_run_copy_state(const char *from, char **copy_out);
 void dry_run_remove(const char *dir);
 
-const wire_config *keeper_config(const struct keeper *k);
-void keeper_stop(struct keeper *k, error *fatal); /* takes fatal; NULL = in order */
+/* --- keeper_config.c ---------------------------------------------------------------------------------------------- */
+
+/* Start the evaluators, which read the config; accounts start when it is good, else the keeper stops. */
+error *keeper_load(struct keeper *k);
+/* Read it again. done is called once, with text for people; ERROR_BUSY: another reload is asked for and not done. */
 error *keeper_reload(struct keeper *k, void (*done)(void *user, bool ok, const char *text), void *user);
-struct account *keeper_account(const struct keeper *k, const char *name);
-void keeper_check_settled(struct keeper *k);
+
+/* --- keeper.c ----------------------------------------------------------------------------------------------------- */
+
+const wire_config *keeper_config(const struct keeper *k);
+struct account *keeper_account(const struct keeper *k, const char *name); /* NULL = none of that name */
+void keeper_begin(struct keeper *k); /* a config is in use: tick */
+void keeper_stop(struct keeper *k, error *fatal); /* takes fatal; NULL = in order */
+void keeper_check_settled(struct keeper *k);      /* --once: is there anything left to do? */
 
 #endif

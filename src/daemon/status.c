@@ -161,8 +161,10 @@ void status_describe(struct keeper *k, GString *out, bool json) {
         g_string_append_c(out, ',');
         connections_json(&connections, out);
         g_string_append_printf(
-            out, "\"evaluators\":{\"ready\":%u,\"deaths\":%" G_GUINT64_FORMAT ",\"queued\":%zu},\"accounts\":[",
-            stats.ready, stats.deaths, stats.queued);
+            out, "\"evaluators\":{\"ready\":%u,\"deaths\":%" G_GUINT64_FORMAT ",\"queued\":%zu,", stats.ready,
+            stats.deaths, stats.queued);
+        json_string(out, "trouble", k->refusal);
+        g_string_append(out, "},\"accounts\":[");
     } else {
         g_autofree char *up = text_format_duration(loop_now(k->loop) - k->started);
         g_string_append_printf(out, "mailruled " MAILRULED_VERSION ", up %s, %zu rule(s), %u evaluator(s)", up,
@@ -171,6 +173,11 @@ void status_describe(struct keeper *k, GString *out, bool json) {
             g_string_append_printf(out, " (%" G_GUINT64_FORMAT " replaced)", stats.deaths);
         }
         g_string_append_c(out, '\n');
+        if (k->refusal) {
+            g_string_append(out, "no message is evaluated until the config is good: ");
+            text_append_escaped(out, k->refusal, -1);
+            g_string_append_c(out, '\n');
+        }
         connections_text(&connections, out);
     }
     for (guint i = 0; i < k->accounts->len; i++) {
