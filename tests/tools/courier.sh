@@ -16,6 +16,7 @@
 # Works as root (mail then belongs to `mail`) and as an ordinary user.
 set -eu
 . "$(dirname "$0")/_private.sh"
+env_names="IMAP_PORT IMAPS_PORT"
 
 # A copy, because whom the server becomes may not be able to read the place of the checkout.
 copy_binaries() { # DIR
@@ -84,6 +85,14 @@ ${EXTRA:-}
 END
 }
 
+make_server() { # DIR USERS
+    copy_binaries "$1"
+    certificate "$1"
+    LD_LIBRARY_PATH="$1/lib" write_config "$1" "$2"
+    give_mail "$1/mail"
+    : >"$1/log"
+}
+
 # in_background PIDFILE LOG COMMAND...: in a session of its own, with nothing of ours open.
 in_background() {
     pidfile=$1 log=$2
@@ -124,7 +133,7 @@ launch() { # DIR
 
 deliver() { # DIR USER
     box="$1/mail/$2/Maildir"
-    name="$(date +%s).P$$R$(od -An -N4 -tu4 /dev/urandom | tr -d ' ').localhost"
+    name=$(maildir_name)
     cat >"$box/tmp/$name"
     give_mail "$box/tmp/$name"
     mv "$box/tmp/$name" "$box/new/$name"
@@ -135,27 +144,4 @@ halt() { # DIR SIGNAL
     rm -f "$1/run/authdaemon/socket"
 }
 
-verb=$1 dir=$2
-case "$verb" in
-start)
-    mkdir -p "$dir"
-    dir=$(cd "$dir" && pwd)
-    IMAP_PORT=$(free_port) IMAPS_PORT=$(free_port)
-    copy_binaries "$dir"
-    certificate "$dir"
-    LD_LIBRARY_PATH="$dir/lib" write_config "$dir" "${3:-4}"
-    give_mail "$dir/mail"
-    : >"$dir/log"
-    chmod 755 "$dir"
-    printf 'IMAP_PORT=%s\nIMAPS_PORT=%s\nCA=%s\n' "$IMAP_PORT" "$IMAPS_PORT" "$dir/cert.pem" >"$dir/env"
-    launch "$dir"
-    ;;
-restart)
-    . "$dir/env"
-    launch "$dir"
-    ;;
-deliver) deliver "$dir" "$3" ;;
-stop) halt "$dir" TERM ;;
-kill) halt "$dir" KILL ;;
-*) echo "usage: courier.sh start|stop|kill|restart|deliver DIR" >&2; exit 2 ;;
-esac
+serve "$@"
