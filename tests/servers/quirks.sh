@@ -3,11 +3,6 @@
 . "$(dirname "$0")/_lib.sh"
 . "$(dirname "$0")/_script.sh"
 
-# data UID ID: what the daemon fetches of a new message.
-data() {
-    printf '%s\n' "S-: * 1 FETCH (UID $1 FLAGS () INTERNALDATE \"22-Nov-2026 10:00:00 +0000\" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] " \
-        "L: From: a@b.example\\r\\nSubject: one\\r\\nMessage-ID: <$2@test>\\r\\n\\r\\n" 'S: )'
-}
 # They arrive together, and the connection ends before anything is done to them: so the next one does it to all at once.
 arrivals() { # UIDS, ascending
     printf '%s\n' 'C: <i> IDLE' 'S: + idling' "S: * $# EXISTS" 'C: <t> UID FETCH 10:* ...' join
