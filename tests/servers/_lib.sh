@@ -198,6 +198,18 @@ each_once() { # COUNT FOLDER
     expect "each for another message" test "$(posted | cut -d' ' -f2- | sort -u | wc -l)" -eq "$1"
 }
 
+# --- the simplest rule ---------------------------------------------------------------------------------------------------
+
+flag_all() { # MORE of the account
+    config "$1" <<'EOT'
+rule "all" { when = from:contains "@", actions = { flag "Handled" } }
+EOT
+}
+handled_once() { # NAME UID
+    wait_for 40 is_flagged INBOX "$1" Handled || return 1
+    expect "$1 was evaluated once" test "$(log_count "uid=$2 .*-> evaluating")" -eq 1
+}
+
 # --- cases --------------------------------------------------------------------------------------------------------------------
 
 fresh() {

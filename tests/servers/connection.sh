@@ -3,18 +3,9 @@
 . "$(dirname "$0")/_lib.sh"
 start_server 20
 
-flag_all() { # MORE of the account
-    config "$1" <<'EOT'
-rule "all" { when = from:contains "@", actions = { flag "Handled" } }
-EOT
-}
 restart_server() { "$TESTS/tools/dovecot.sh" restart "$dir/server" >/dev/null 2>&1; }
 logins() { grep -c ' C .*\(AUTHENTICATE\|LOGIN\) ' "$box/wire"; }
 connections() { grep -c ' + ' "$box/wire"; }
-handled_once() { # NAME
-    wait_for 40 is_flagged INBOX "$1" Handled || return 1
-    expect "$1 was evaluated once" test "$(log_count "uid=$2 .*-> evaluating")" -eq 1
-}
 
 killed_and_restarted() {
     flag_all '' && start_daemon && deliver a && handled_once a 1 || return 1

@@ -26,16 +26,12 @@ EOT
     remember $!
     wait_for 20 grep -q 'msg=watching' "$box/other.log"
 }
-flag_all() { # MORE of the account
-    config "$1 disable_extensions = { \"NOTIFY\" }, poll = \"1s\"," <<'EOT'
-rule "all" { when = from:contains "@", actions = { flag "Handled" } }
-EOT
-}
+flag_polled() { flag_all "$1 disable_extensions = { \"NOTIFY\" }, poll = \"1s\","; } # MORE of the account
 
 # The account makes do with one: every folder is heard of, and nobody logs in again and again.
 too_many() {
     for f in A B C; do doveadm_here mailbox create -u "$user" "$f"; done
-    take_a_connection && flag_all 'watch = { "INBOX", "A", "B", "C" }, connections = 4,' || return 1
+    take_a_connection && flag_polled 'watch = { "INBOX", "A", "B", "C" }, connections = 4,' || return 1
     daemon
     wait_for 30 logged 'no more connections for this account than 1 for now' || return 1
     wait_for 30 folders_are_watched 4 || return 1
@@ -54,7 +50,7 @@ too_many() {
 place_taken() {
     doveadm_here mailbox create -u "$user" A
     start_proxy -c "S:EXISTS:$box/cut" -b "$box/hole" || return 1
-    flag_all 'watch = { "INBOX", "A" }, connections = 2,' || return 1
+    flag_polled 'watch = { "INBOX", "A" }, connections = 2,' || return 1
     daemon
     wait_for 30 folders_are_watched 2 && wait_for 20 connections_are 2 || return 1
     wait_for 20 status_json '"connections":2,' || return 1

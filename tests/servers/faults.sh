@@ -3,15 +3,6 @@
 . "$(dirname "$0")/_lib.sh"
 start_server 20
 
-flag_all() { # MORE of the account
-    config "$1" <<'EOT'
-rule "all" { when = from:contains "@", actions = { flag "Handled" } }
-EOT
-}
-handled_once() { # NAME
-    wait_for 40 is_flagged INBOX "$1" Handled || return 1
-    expect "$1 was evaluated once" test "$(log_count "uid=$2 .*-> evaluating")" -eq 1
-}
 seconds_since() { echo $(($(date +%s) - $1)); }
 log_has() { [ "$(log_count "$2")" -ge "$1" ]; }
 
