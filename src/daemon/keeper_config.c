@@ -1,15 +1,6 @@
 /* The config as the evaluators have read it: put to use when it is good, for the first time or in place of another. */
 #include "daemon_priv.h"
-
-#include "base/text.h"
-
-static void print_mistakes(const wire_config *c) {
-    for (size_t i = 0; i < c->n_mistakes; i++) {
-        g_autofree char *text = text_escape(c->mistakes[i].text, -1);
-        g_printerr("%s:%u: %s\n", c->mistakes[i].place.file ? c->mistakes[i].place.file : c->path,
-                   c->mistakes[i].place.line, text);
-    }
-}
+#include "mistakes_priv.h"
 
 static void wake(void *user) {
     loop_async_wake(((struct keeper *)user)->state_wake);
@@ -141,21 +132,6 @@ static void on_loaded(void *user, wire_message *config) {
     keeper_begin(k);
 }
 
-static char *mistakes_text(const wire_message *config, const error *err) {
-    GString *text = g_string_new(NULL);
-
-    for (size_t i = 0; config && i < config->u.config.n_mistakes; i++) {
-        const wire_mistake *m = &config->u.config.mistakes[i];
-        g_string_append_printf(text, "%s:%u: ", m->place.file ? m->place.file : config->u.config.path, m->place.line);
-        text_append_escaped(text, m->text, -1);
-        g_string_append_c(text, '\n');
-    }
-    if (err) {
-        g_string_append(text, err->text);
-    }
-    return g_string_free(text, FALSE);
-}
-
 /* The pool tries again and again where nothing is evaluated meanwhile: the same is not logged twice. */
 static void keep_config(struct keeper *k, const char *text) {
     if (!pool_get_stats(k->pool).orphaned) {
@@ -172,15 +148,17 @@ static void keep_config(struct keeper *k, const char *text) {
 
 static void on_refused(void *user, wire_message *config, error *err) {
     struct keeper *k = user;
-    size_t n = config ? config->u.config.n_mistakes : 0;
+    g_autoptr(GString) text = g_string_new(err ? err->text : NULL);
 
+    if (config) {
+        mistakes_describe(&config->u.config, text);
+    }
     if (k->config) {
-        g_autofree char *text = mistakes_text(config, err);
-        keep_config(k, text);
-        reload_finished(k, false, text);
+        keep_config(k, text->str);
+        reload_finished(k, false, text->str);
     } else if (config) {
-        print_mistakes(&config->u.config);
-        keeper_stop(k, error_new(ERROR_CONFIG, "%zu mistake(s) in the config", n));
+        g_printerr("%s", text->str);
+        keeper_stop(k, error_new(ERROR_CONFIG, "%zu mistake(s) in the config", config->u.config.n_mistakes));
     } else {
         keeper_stop(k, error_copy(err));
     }
