@@ -62,7 +62,7 @@ static void take_scope(struct changes *c, int at, wire_message *reply) {
 
     s->job = 0;
     if (!reply) {
-        folder_resume_in(c->folder, 5000);
+        folder_resume_in(c->folder, FOLDER_RETRY_MS);
         return;
     }
     const wire_scope_reply *r = &reply->u.scope_reply;

@@ -193,14 +193,15 @@ void watcher_stop(struct watcher *w, bool now);
 void watcher_leave(struct watcher *w);   /* log out until there is work again */
 /* Something changed: decide what the connection does next (from the loop, soon). */
 void watcher_nudge(struct watcher *w);
-const char *watcher_state_text(const struct watcher *w); /* "watching", "connecting", "waiting 30s: ..." */
+/* "paused", "parked", "resting", why it waits (admission_why()), or the state of its session; static. */
+const char *watcher_state_text(const struct watcher *w);
 
 /* next.c: what the connection does next. The callbacks of its timers, with a watcher. */
 void next_step(void *watcher);
 void next_poll(void *watcher);
 void next_hold(void *watcher);
 void next_left(struct watcher *w); /* it is not in its folder any more */
-/* A look begins: keep IDLE back from now on. */
+/* Keep IDLE back while commands are about to follow, or not any more: what this depends on has changed. */
 void watcher_hold(struct watcher *w);
 /* Where the connection stays when there is nothing to do. NULL: all are missing. */
 struct folder *watcher_home(const struct watcher *w);
@@ -309,6 +310,9 @@ bool folder_fits(struct folder *f, const imap_status *status);
 /* What the session tells by itself about the folder: nothing, if it has another one selected meanwhile. */
 void folder_news(struct folder *f, const imap_fetch *fetch);
 void folder_gone(struct folder *f, imap_ranges uids);
+void folder_drop_messages(struct folder *f); /* all out of memory; the journal keeps what it has */
+/* What failed, of a look, or of what is to be known before one, is tried again after... */
+#define FOLDER_RETRY_MS 5000
 /* Run again in delay_ms what waits in the journal. */
 void folder_resume_in(struct folder *f, uint64_t delay_ms);
 
