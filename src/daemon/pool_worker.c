@@ -250,7 +250,7 @@ static bool is_alone(const struct worker *w) {
     return true;
 }
 
-/* The frames are on their way: it will evaluate them all the same, but nobody listens, and CANCEL ends what then waits. */
+/* The frames are on their way: it will evaluate them all the same, but nobody listens; CANCEL ends what then waits. */
 void worker_give_back(struct worker *w) {
     uint64_t at_work = atomic_load(&w->board->job);
 

@@ -1,8 +1,8 @@
 /*
- * tests/unit/daemon/fake_nursery.h - evaluators that misbehave on purpose. A test of the pool is its own nursery: started
- * with the argument "evaluator" it reads the config, forks, and does with each message what the message's folder says.
- * The config is a file of words: the names of rules, or "mistake", "dies" (while reading), "unfit" (evaluators are never
- * ready).
+ * tests/unit/daemon/fake_nursery.h - evaluators that misbehave on purpose. A test of the pool is its own nursery:
+ * started with the argument "evaluator" it reads the config, forks, and does with each message what the message's
+ * folder says. The config is a file of words: the names of rules, or "mistake", "dies" (while reading), "unfit"
+ * (evaluators are never ready).
  */
 #ifndef TESTS_UNIT_DAEMON_FAKE_NURSERY_H
 #define TESTS_UNIT_DAEMON_FAKE_NURSERY_H
@@ -196,7 +196,8 @@ static inline void fake_request(struct fake *f) {
     struct nursery_request request;
     char control[CMSG_SPACE(2 * sizeof(int))];
     struct iovec part = {&request, sizeof request};
-    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct msghdr header = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     int fds[2];
 
     if (recvmsg(WIRE_NURSERY_FD, &header, 0) != sizeof request) {

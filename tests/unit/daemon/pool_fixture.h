@@ -1,5 +1,6 @@
 /*
- * tests/unit/daemon/pool_fixture.h - a pool over a config file of its own, and messages that count what becomes of them.
+ * tests/unit/daemon/pool_fixture.h - a pool over a config file of its own, and messages that count what becomes of
+ * them.
  * Each test program ends with pool_test_main(), for it is started as an evaluator too.
  */
 #ifndef TESTS_UNIT_DAEMON_POOL_FIXTURE_H
