@@ -1,6 +1,6 @@
 # Sourced behind _lib.sh: the daemon against a dialogue (tests/dialog/README.md), from its login on.
-# dialogue CAPABILITIES: login and all that is the same each time are answered by themselves; standard input is the rest,
-# which begins with the daemon in IDLE on an empty INBOX. $script_header: more lines of the header.
+# dialogue CAPABILITIES: login and all that is the same each time are answered by themselves; standard input is the
+# rest, which begins with the daemon in IDLE on an empty INBOX. $script_header: more lines of the header.
 dialogue() {
     cat <<EOT
 tls: none

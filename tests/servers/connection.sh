@@ -89,7 +89,8 @@ login_then_drop() {
     wait_for 60 cuts_are 4 || return 1
     expect "at most a login a second" test "$(logins)" -le $(($(date +%s) - begun + 1)) || return 1
     expect "the backoff grows: one of the waits is longer than the first can be" \
-        sh -c "sed -n 's/.*again in \([0-9]*\)[.0-9]*s.*/\1/p' '$log' | awk '\$1 >= 2 { ok = 1 } END { exit !ok }'" || return 1
+        sh -c "sed -n 's/.*again in \([0-9]*\)[.0-9]*s.*/\1/p' '$log' | awk '\$1 >= 2 { ok = 1 } END { exit !ok }'" ||
+            return 1
     rm "$box/cut.arm"
     deliver a && wait_for 60 status_says 'INBOX .*\(idle\|notify\)' && stop_daemon
 }
@@ -125,7 +126,9 @@ others_go_on() {
     start_proxy -b "$box/dark" && touch "$box/dark" || return 1
     cat >"$box/config.lua" <<EOT
 account "hangs" { host = "127.0.0.1", port = $port, tls = "none", user = "$user", password = secret.file "password" }
-account "works" { host = "127.0.0.1", port = $IMAP_PORT, tls = "none", user = "$user", password = secret.file "password" }
+account "works" {
+  host = "127.0.0.1", port = $IMAP_PORT, tls = "none", user = "$user", password = secret.file "password",
+}
 rule "all" { when = from:contains "@", actions = { flag "Handled" } }
 EOT
     start_daemon && deliver a && handled_once a 1 || return 1
@@ -134,11 +137,13 @@ EOT
 }
 
 many_folders_on_one_connection() {
-    flag_all 'watch = { "INBOX", "A", "B", "C" }, connections = 1, poll = "1s",' && imap 'CREATE A' 'CREATE B' 'CREATE C' || return 1
+    flag_all 'watch = { "INBOX", "A", "B", "C" }, connections = 1, poll = "1s",' &&
+        imap 'CREATE A' 'CREATE B' 'CREATE C' || return 1
     daemon && wait_for 30 watching_more_than 3 || return 1
     deliver a b c || return 1
     imap 'SELECT INBOX' 'UID COPY 1 A' 'UID COPY 2 B' 'UID COPY 3 C' || return 1
-    wait_for 20 is_flagged A a Handled && wait_for 20 is_flagged B b Handled && wait_for 20 is_flagged C c Handled || return 1
+    wait_for 20 is_flagged A a Handled && wait_for 20 is_flagged B b Handled && wait_for 20 is_flagged C c Handled ||
+        return 1
     deliver d && wait_for 20 is_flagged INBOX d Handled || return 1
     expect "one connection" test "$(log_count 'connected to 127.0.0.1, ')" -eq 1 || return 1
     imap 'DELETE B' 'CREATE Other' && deliver e && wait_for 20 is_flagged INBOX e Handled || return 1

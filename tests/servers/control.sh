@@ -20,14 +20,16 @@ status_and_queue() {
     rule_flag A && exits 75 "$MAILRULED" status || return 1
     start_daemon && deliver a || return 1
     wait_for 20 is_flagged INBOX a A || return 1
-    expect "the folder, how it is watched, what came" status_says 'INBOX .*\(idle\|notify\), complete .* 1 new' || return 1
+    expect "the folder, how it is watched, what came" status_says 'INBOX .*\(idle\|notify\), complete .* 1 new' ||
+        return 1
     expect "the account" status_says '^account test .*' || return 1
     expect "JSON" sh -c '"$MAILRULED" status --json | lua5.4 -e "local s = io.read([[a]]); assert(s:match([[^{.*}%s*$]]))"' || return 1
     expect "an empty queue" queue_is_empty || return 1
     expect "empty in JSON" test "$("$MAILRULED" queue --json)" = "[]" || return 1
     expect "only its owner may ask" test "$(stat -c %a "$box/state/control.sock")" = 600 || return 1
     expect "only its owner sees the state" test "$(stat -c %a "$box/state")" = 700 || return 1
-    exits 2 "$MAILRULED" retry nonsense && exits 1 "$MAILRULED" retry 4711 && exits 1 "$MAILRULED" pause nobody || return 1
+    exits 2 "$MAILRULED" retry nonsense && exits 1 "$MAILRULED" retry 4711 && exits 1 "$MAILRULED" pause nobody ||
+        return 1
     stop_daemon && exits 75 "$MAILRULED" queue
 }
 

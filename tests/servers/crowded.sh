@@ -1,5 +1,6 @@
 #!/bin/sh
-# A real Dovecot that bears two connections of an account: fewer than the config asks for, and somebody else has one, too.
+# A real Dovecot that bears two connections of an account: fewer than the config asks for, and somebody else has one,
+# too.
 . "$(dirname "$0")/_lib.sh"
 export EXTRA='mail_max_userip_connections = 2'
 start_server
@@ -13,13 +14,16 @@ deliver_to() { # FOLDER NAME
 handled() { doveadm_here fetch -u "$user" flags mailbox "$1" | grep -q Handled; }
 status_json() { "$MAILRULED" status --json 2>/dev/null | grep -qE -e "$1"; }
 folders_are_watched() { [ "$(log_count 'msg=watching')" -ge "$1" ]; }
-connections_are() { [ "$(doveadm_here who "$user" 2>/dev/null | awk 'NR > 1 { n += $2 } END { print n + 0 }')" -eq "$1" ]; }
+connections() { doveadm_here who "$user" 2>/dev/null | awk 'NR > 1 { n += $2 } END { print n + 0 }'; }
+connections_are() { [ "$(connections)" -eq "$1" ]; }
 
 # Another client, which stays.
 take_a_connection() {
     mkdir "$box/other"
     cat >"$box/other.lua" <<EOT
-account "other" { host = "127.0.0.1", port = $IMAP_PORT, tls = "none", user = "$user", password = secret.file "password" }
+account "other" {
+  host = "127.0.0.1", port = $IMAP_PORT, tls = "none", user = "$user", password = secret.file "password",
+}
 rule "never" { when = subject:is "never", actions = { flag "Never" } }
 EOT
     STATE_DIRECTORY="$box/other" MAILRULED_CONFIG="$box/other.lua" "$MAILRULED" run 2>>"$box/other.log" &
@@ -42,7 +46,8 @@ too_many() {
         wait_for 30 handled "$f" || return 1
     done
     wait_for 10 status_json '"connections":1,' || return 1
-    expect "each was refused once, not again and again" test "$(log_count 'connection lost: .*[Mm]aximum number of connections')" -le 3 || return 1
+    expect "each was refused once, not again and again" test \
+        "$(log_count 'connection lost: .*[Mm]aximum number of connections')" -le 3 || return 1
     stop_daemon
 }
 

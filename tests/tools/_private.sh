@@ -81,9 +81,9 @@ deliver() { # DIR USER
     "$TOOLS/lmtp" "$LMTP_PORT" "$2" -
 }
 
-# serve VERB DIR [USERS or USER]: what each script does with its words. It has the functions make_server DIR USERS (all but
-# starting it), launch DIR, halt DIR SIGNAL, may have deliver, and names in $env_names what DIR/env tells besides CA; of
-# these the ports are chosen here.
+# serve VERB DIR [USERS or USER]: what each script does with its words. It has the functions make_server DIR USERS (all
+# but starting it), launch DIR, halt DIR SIGNAL, may have deliver, and names in $env_names what DIR/env tells besides
+# CA; of these the ports are chosen here.
 serve() {
     dir=$2
     case "$1" in

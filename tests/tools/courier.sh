@@ -1,8 +1,8 @@
 #!/bin/sh
 # courier.sh - a private Courier IMAP server on loopback, for tests.
 #
-#   courier.sh start DIR [USERS]   makes DIR (binaries, config, certificate, mail), starts the server on ports that are free,
-#                                  and writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA (shell assignments)
+#   courier.sh start DIR [USERS]   makes DIR (binaries, config, certificate, mail), starts the server on ports that are
+#                                  free, and writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA (shell assignments)
 #   courier.sh deliver DIR USER    the message on standard input, into the Maildir: written to tmp, renamed to new
 #   courier.sh stop DIR            stops it; DIR stays (the caller removes it)
 #   courier.sh kill DIR            stops it with SIGKILL, as a crash would
@@ -11,8 +11,8 @@
 # Users user1..userN (default 4), password "secret", authenticated by Courier's own daemon from a userdb; Maildirs below
 # DIR/mail/USER, with the folders Trash, Junk and Archive. EXTRA is further assignments for the environment that
 # /etc/courier/imapd would give; IDLE looks once a second (IMAP_IDLE_TIMEOUT). The binaries are those that tests/deps.sh
-# unpacks: the package cannot be installed beside Dovecot. What was fixed when they were built, paths and the user `courier`,
-# is redirected ($TOOLS/redirect.so): to DIR, and to whom mail belongs.
+# unpacks: the package cannot be installed beside Dovecot. What was fixed when they were built, paths and the user
+# `courier`, is redirected ($TOOLS/redirect.so): to DIR, and to whom mail belongs.
 # Works as root (mail then belongs to `mail`) and as an ordinary user.
 set -eu
 . "$(dirname "$0")/_private.sh"
@@ -26,7 +26,8 @@ copy_binaries() { # DIR
         lib/courier/courier-authlib/authdaemond lib/courier/courier-authlib/makedatprog; do
         cp "$unpacked/courier/usr/$name" "$1/bin/"
     done
-    cp -P "$unpacked"/courier/usr/lib/libcourier*.so.* "$unpacked"/courier/usr/lib/courier-authlib/libauthuserdb.so* "$1/lib/"
+    cp -P "$unpacked"/courier/usr/lib/libcourier*.so.* "$unpacked"/courier/usr/lib/courier-authlib/libauthuserdb.so* \
+        "$1/lib/"
     cp "$TOOLS/redirect.so" "$1/lib/"
 }
 
@@ -109,7 +110,8 @@ listen() { # DIR NAME PORT STARTTLS COMMAND...
         . "$dir/etc/imapd"
         IMAP_STARTTLS=$starttls
         set +a
-        in_background "$dir/run/$name.pid" "$dir/log" "$dir/bin/couriertcpd" -address=127.0.0.1 -maxprocs=200 -maxperip=200 \
+        in_background "$dir/run/$name.pid" "$dir/log" "$dir/bin/couriertcpd" -address=127.0.0.1 -maxprocs=200 \
+            -maxperip=200 \
             -nodnslookup -noidentlookup "$port" "$@" "$dir/bin/imaplogin" "$dir/bin/imapd" Maildir
     )
 }

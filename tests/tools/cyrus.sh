@@ -1,17 +1,19 @@
 #!/bin/sh
 # cyrus.sh - a private Cyrus IMAP server on loopback, for tests.
 #
-#   cyrus.sh start DIR [USERS]   makes DIR (binaries, config, certificate, mail), starts the server on ports that are free,
-#                                and writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, LMTP_PORT, CA (shell assignments)
+#   cyrus.sh start DIR [USERS]   makes DIR (binaries, config, certificate, mail), starts the server on ports that are
+#                                free, and writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, LMTP_PORT, CA (shell
+#                                assignments)
 #   cyrus.sh deliver DIR USER    the message on standard input, by LMTP ($TOOLS/lmtp)
 #   cyrus.sh stop DIR            stops it; DIR stays (the caller removes it)
 #   cyrus.sh kill DIR            stops it with SIGKILL, as a crash would
 #   cyrus.sh restart DIR         starts again on the ports of before
 #
-# Users user1..userN (default 4), password "secret", kept in a private sasldb; each gets its folders at the first login or
-# delivery. SEPARATOR=. in the environment gives the layout of Debian's package: names like INBOX.Trash; else there are
-# names like Trash and Lists/One. EXTRA is appended to imapd.conf. The binaries are those that tests/deps.sh unpacks: the
-# package cannot be installed beside Dovecot. Works as root (mail then belongs to `mail`) and as an ordinary user.
+# Users user1..userN (default 4), password "secret", kept in a private sasldb; each gets its folders at the first login
+# or delivery. SEPARATOR=. in the environment gives the layout of Debian's package: names like INBOX.Trash; else there
+# are names like Trash and Lists/One. EXTRA is appended to imapd.conf. The binaries are those that tests/deps.sh
+# unpacks: the package cannot be installed beside Dovecot. Works as root (mail then belongs to `mail`) and as an
+# ordinary user.
 set -eu
 . "$(dirname "$0")/_private.sh"
 env_names="IMAP_PORT IMAPS_PORT LMTP_PORT"

@@ -8,8 +8,9 @@
 #   dovecot.sh kill DIR            stops it with SIGKILL, as a crash would
 #   dovecot.sh restart DIR         starts again on the ports of before
 #
-# Users user1..userN (default 4), password "secret"; Maildir below DIR/mail/USER. EXTRA in the environment is appended to
-# the config; MAIL_FORMAT is Dovecot's name of the mailbox format (default maildir). Works as root and as an ordinary user.
+# Users user1..userN (default 4), password "secret"; Maildir below DIR/mail/USER. EXTRA in the environment is appended
+# to the config; MAIL_FORMAT is Dovecot's name of the mailbox format (default maildir). Works as root and as an ordinary
+# user.
 set -eu
 . "$(dirname "$0")/_private.sh"
 env_names="IMAP_PORT IMAPS_PORT LMTP_PORT"

@@ -1,17 +1,18 @@
 #!/bin/sh
 # imap4d.sh - a private imap4d of GNU Mailutils on loopback, for tests.
 #
-#   imap4d.sh start DIR [USERS]   makes DIR (config, certificate, mail), starts the server on ports that are free, and writes
-#                                 DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA, DOMAIN (shell assignments)
-#   imap4d.sh deliver DIR USER    the message on standard input, into INBOX: renamed into a Maildir's new, appended to an mbox
-#                                 under its lock
+#   imap4d.sh start DIR [USERS]   makes DIR (config, certificate, mail), starts the server on ports that are free, and
+#                                 writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA, DOMAIN (shell assignments)
+#   imap4d.sh deliver DIR USER    the message on standard input, into INBOX: renamed into a Maildir's new, appended to
+#                                 an mbox under its lock
 #   imap4d.sh stop DIR            stops it; DIR stays (the caller removes it)
 #   imap4d.sh kill DIR            stops it with SIGKILL, as a crash would
 #   imap4d.sh restart DIR         starts again on the ports of before
 #
-# Users user1@DOMAIN..userN@DOMAIN (default 4), password "secret"; their mail is below DIR/mail/USER, with the folders Trash,
-# Junk and Archive. MAIL_FORMAT in the environment is maildir (the default) or mbox. EXTRA is appended to the config. The
-# binary is that which tests/deps.sh unpacks. Works as root (the server then runs as `mail`) and as an ordinary user.
+# Users user1@DOMAIN..userN@DOMAIN (default 4), password "secret"; their mail is below DIR/mail/USER, with the folders
+# Trash, Junk and Archive. MAIL_FORMAT in the environment is maildir (the default) or mbox. EXTRA is appended to the
+# config. The binary is that which tests/deps.sh unpacks. Works as root (the server then runs as `mail`) and as an
+# ordinary user.
 set -eu
 . "$(dirname "$0")/_private.sh"
 env_names="IMAP_PORT IMAPS_PORT DOMAIN"
