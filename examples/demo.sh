@@ -1,6 +1,6 @@
 #!/bin/sh
-# demo.sh BUILD - a private Dovecot and a webhook receiver on loopback, the daemon on examples/demo.lua, six messages, and
-# what became of them. Exit status 0 only if everything happened. Leaves nothing behind.
+# demo.sh BUILD - a private Dovecot and a webhook receiver on loopback, the daemon on examples/demo.lua, six messages,
+# and what became of them. Exit status 0 only if everything happened. Leaves nothing behind.
 set -eu
 cd "$(dirname "$0")/.."
 build=$(cd "$1" && pwd)
@@ -47,7 +47,8 @@ umask 077
 mkdir "$dir/config"
 echo secret >"$dir/config/password"
 echo "$key" >"$dir/config/webhook.key"
-sed -e "s|@IMAPS_PORT@|$IMAPS_PORT|; s|@CA@|$CA|; s|@HOOK_PORT@|$(cat "$dir/port")|" examples/demo.lua >"$dir/config/config.lua"
+sed -e "s|@IMAPS_PORT@|$IMAPS_PORT|; s|@CA@|$CA|; s|@HOOK_PORT@|$(cat "$dir/port")|" examples/demo.lua \
+    >"$dir/config/config.lua"
 export MAILRULED_CONFIG="$dir/config/config.lua" STATE_DIRECTORY="$dir/state"
 
 say "mailruled check"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the packages that building, testing and the benches need, if any is missing, and unpacks into build/servers the
-# IMAP servers that cannot be installed beside Dovecot or would start by themselves. Debian 12 or later.
+# Installs the packages that building, testing and the benches need, if any is missing, and unpacks into build/servers
+# the IMAP servers that cannot be installed beside Dovecot or would start by themselves. Debian 12 or later.
 set -eu
 packages="gcc clang llvm libclang-rt-14-dev make pkg-config libglib2.0-dev libcurl4-openssl-dev libssl-dev liblua5.4-dev
  lua5.4 libpcre2-dev libgmime-3.0-dev libuv1-dev libsqlite3-dev sqlite3 libmsgpack-dev libjansson-dev libcmocka-dev
@@ -31,7 +31,8 @@ unpack() {
     mkdir -p "$place/.debs"
     (
         cd "$place/.debs"
-        apt-get download -q "$@" >/dev/null 2>&1 || { $sudo apt-get update -q >/dev/null; apt-get download -q "$@" >/dev/null; }
+        apt-get download -q "$@" >/dev/null 2>&1 ||
+            { $sudo apt-get update -q >/dev/null; apt-get download -q "$@" >/dev/null; }
         for deb in *.deb; do dpkg-deb -x "$deb" "$place"; done
     )
     rm -rf "$place/.debs"

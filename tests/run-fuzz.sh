@@ -12,7 +12,8 @@ for name in "$@"; do
     dict=
     case "$name" in imap_*) [ ! -f tests/fuzz/imap.dict ] || dict=-dict=tests/fuzz/imap.dict ;; esac
     # shellcheck disable=SC2086
-    if "$build/bin/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$build/crashes/$name-" \
+    if "$build/bin/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+        -artifact_prefix="$build/crashes/$name-" \
         $dict "$found" $seeds >"$build/$name.log" 2>&1; then
         passed=$((passed + 1))
     else

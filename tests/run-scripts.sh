@@ -1,6 +1,7 @@
 #!/bin/sh
-# run-scripts.sh BUILD DIR... - runs each tests/.../*.sh there with MAILRULED, TOOLS and TESTS set. A script prints "ok NAME" or
-# "FAIL NAME" lines, "skip NAME: why" where it may not run, and exits non-zero if anything failed. Closes with a count.
+# run-scripts.sh BUILD DIR... - runs each tests/.../*.sh there with MAILRULED, TOOLS and TESTS set. A script prints "ok
+# NAME" or "FAIL NAME" lines, "skip NAME: why" where it may not run, and exits non-zero if anything failed. Closes with
+# a count.
 set -u
 build=$(cd "$1" && pwd)
 shift

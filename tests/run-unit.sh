@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs each unit test binary given; a failing one's whole output is shown. One that did not end in time is tried a second time,
-# and named, because a machine may be too busy: what hangs for certain fails. Closes with "N passed, N failed".
+# Runs each unit test binary given; a failing one's whole output is shown. One that did not end in time is tried a
+# second time, and named, because a machine may be too busy: what hangs for certain fails. Closes with "N passed, N
+# failed".
 set -u
 passed=0 failed=0
 for t in "$@"; do

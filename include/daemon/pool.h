@@ -1,23 +1,23 @@
 /*
  * daemon/pool.h - the keeper's evaluators: spawned, fed, watched, replaced.
  *
- * A pool runs `size` evaluator processes over one config. Jobs are queued an account each and handed out in turn, several
- * to an evaluator at once (its window); their replies come in any order. A job whose attempt is above 1 is a suspect: it
- * runs on an evaluator of its own, one suspect at a time.
+ * A pool runs `size` evaluator processes over one config. Jobs are queued an account each and handed out in turn,
+ * several to an evaluator at once (its window); their replies come in any order. A job whose attempt is above 1 is a
+ * suspect: it runs on an evaluator of its own, one suspect at a time.
  *
- * A job that holds its evaluator for a fifth of a second lets no other wait: those go to another one. If it holds it for
- * more than limits.deadline of CPU without a frame, it is killed with it. Whoever was at work when an evaluator died is
- * told by its board (wire/board.h) and gets `died`; the other jobs it held begin again from their EVAL on another one,
- * without their owner noticing more than needs asked a second time. Only a job that three evaluators had read when they
- * died gets `died` without having been at work: one of them may have died of it all the same.
+ * A job that holds its evaluator for a fifth of a second lets no other wait: those go to another one. If it holds it
+ * for more than limits.deadline of CPU without a frame, it is killed with it. Whoever was at work when an evaluator
+ * died is told by its board (wire/board.h) and gets `died`; the other jobs it held begin again from their EVAL on
+ * another one, without their owner noticing more than needs asked a second time. Only a job that three evaluators had
+ * read when they died gets `died` without having been at work: one of them may have died of it all the same.
  *
  * An evaluator is also replaced after many messages or when it has grown. All of them are forked from one process that
  * has read the config (wire/nursery.h): what happens to the file on disk changes nothing before pool_reload(). Only if
  * that process dies (it sees no mail), the config is read again, and `loaded` or `refused` is called as after a reload:
  * after `refused` once more, after a delay that grows to a minute, until it is good. Until then jobs wait.
  *
- * Everything happens on the loop's thread. No callback is made from inside pool_new, pool_submit, pool_scope, pool_answer,
- * pool_cancel or pool_reload; callbacks may call any of these, but not pool_free.
+ * Everything happens on the loop's thread. No callback is made from inside pool_new, pool_submit, pool_scope,
+ * pool_answer, pool_cancel or pool_reload; callbacks may call any of these, but not pool_free.
  */
 #ifndef DAEMON_POOL_H
 #define DAEMON_POOL_H
@@ -46,7 +46,7 @@ typedef struct pool_events {
     void (*loaded)(void *user, wire_message *config);
     /* It could not be read: config (WIRE_CONFIG, the callee's) has the mistakes; or it is NULL and err (the callee's)
      * says how the evaluator died. After pool_new nothing more happens until pool_reload; after pool_reload the old one
-     * stays in use. */
+     * stays in use, unless the pool is orphaned. */
     void (*refused)(void *user, wire_message *config, error *err);
     /* pool_has_room() was false and is true. May be NULL. */
     void (*room)(void *user);
@@ -99,6 +99,7 @@ error *pool_scope(pool *p, wire_message *scope, pool_scope_fn fn, void *user, ui
 typedef struct pool_stats {
     unsigned ready;    /* evaluators at work or idle */
     unsigned loading;  /* evaluators not ready yet, and a config that is being read */
+    bool orphaned;     /* the process that read the config in use is dead: jobs wait until a config was read again */
     uint64_t deaths;   /* since the pool began */
     uint64_t finished; /* jobs that ended with plan or fail */
     size_t queued;     /* not handed to an evaluator yet */

@@ -296,6 +296,5 @@ enum mail_problem {
 
 /* Bits of what the queries so far have come across. */
 unsigned mail_view_problems(const mail_view *view);
-const char *mail_problem_name(enum mail_problem problem); /* "unparsable", "too_complex", ...; static */
 
 #endif

@@ -80,9 +80,6 @@ const char *http_header(const http_result *result, const char *name);
 /* Retry-After (RFC 9110 section 10.2.3): seconds or an HTTP-date against wall_ms. 0 if absent, past or malformed;
  * capped at HTTP_RETRY_AFTER_MAX_MS. */
 uint64_t http_parse_retry_after(const char *value, int64_t wall_ms);
-/* May this text stand in a header value (RFC 9110 section 5.5: no CR, LF, NUL or other control but tab)? */
-bool http_header_value_ok(const char *value);
-bool http_header_name_ok(const char *name);
 const char *http_outcome_name(enum http_outcome outcome); /* static, e.g. "timeout" */
 
 #endif

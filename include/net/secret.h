@@ -22,7 +22,6 @@ typedef struct secret {
 } secret;
 
 secret *secret_new(const void *bytes, size_t len); /* copies */
-secret *secret_copy(const secret *s);
 void secret_free(secret *s); /* wipes; accepts NULL */
 
 enum secret_kind { SECRET_LITERAL, SECRET_FILE, SECRET_ENV, SECRET_COMMAND, SECRET_CREDENTIAL };

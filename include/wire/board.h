@@ -1,9 +1,9 @@
 /*
  * wire/board.h - one page shared by the keeper and one evaluator: what the evaluator is doing right now.
  *
- * The evaluator writes it after each read, before each turn and before each rule; the keeper reads it while the evaluator
- * runs (to see how long one turn takes) and after it died (to know whom to blame). Plain stores in one direction: a torn
- * read costs at worst one tick of the keeper's watch.
+ * The evaluator writes it after each read, before each turn and before each rule; the keeper reads it while the
+ * evaluator runs (to see how long one turn takes) and after it died (to know whom to blame). Plain stores in one
+ * direction: a torn read costs at worst one tick of the keeper's watch.
  */
 #ifndef WIRE_BOARD_H
 #define WIRE_BOARD_H

@@ -73,7 +73,7 @@ void verify_start(struct action_batch *batch);
 extern const imap_fetch_want verify_want; /* the Message-ID */
 /* From that, without brackets; "" = has none; NULL = not sent. g_free. */
 char *verify_message_id(const imap_fetch *fetch);
-bool verify_same_id(const char *journaled, const char *fetched); /* journaled may be NULL, or have brackets */
+bool verify_same_id(const char *journaled, const char *fetched); /* journaled may be NULL */
 
 /* target.c: batch->target must exist: made if missing and allowed. then() is called at once where nothing is to do. */
 void target_ensure(struct action_batch *batch, void (*then)(struct action_batch *batch));

@@ -4,6 +4,8 @@
  */
 #include "verb_priv.h"
 
+#include "imap/header.h"
+
 #include <string.h>
 
 struct verification {
@@ -15,33 +17,12 @@ static const char *const fields[] = {"MESSAGE-ID", NULL};
 static const imap_section_want message_id_section = {.kind = IMAP_SECTION_FIELDS, .fields = fields};
 const imap_fetch_want verify_want = {.sections = &message_id_section, .section_count = 1};
 
-/* What stands between the brackets, or all of it. */
-static char *bare(const char *value, size_t len) {
-    g_autofree char *text = g_strndup(value, len);
-    char *open = strchr(text, '<'), *close = open ? strchr(open, '>') : NULL;
-
-    if (close) {
-        *close = '\0';
-        return g_strdup(open + 1);
-    }
-    return g_strdup(g_strstrip(text));
-}
-
 char *verify_message_id(const imap_fetch *fetch) {
-    const imap_section *section = imap_fetch_section(fetch, "", IMAP_SECTION_FIELDS);
-    g_autofree char *block = section ? imap_str_dup(section->data) : NULL;
-    const char *colon = block ? strchr(block, ':') : NULL;
-
-    if (!section || !section->data.data) {
-        return NULL;
-    }
-    return colon ? bare(colon + 1, strlen(colon + 1)) : g_strdup("");
+    return imap_fetch_message_id(fetch);
 }
 
 bool verify_same_id(const char *journaled, const char *fetched) {
-    g_autofree char *mine = journaled ? bare(journaled, strlen(journaled)) : g_strdup("");
-
-    return strcmp(mine, fetched) == 0;
+    return strcmp(journaled ? journaled : "", fetched) == 0;
 }
 
 static void delivered(void *user, const imap_response *response) {

@@ -7,7 +7,8 @@
  * has to be remembered over a crash. Messages that went are found by roll.c, or told as VANISHED.
  */
 #include "changes_priv.h"
-#include "remains_priv.h"
+
+#include "imap/header.h"
 
 #include <string.h>
 
@@ -62,7 +63,7 @@ static void take_scope(struct changes *c, int at, wire_message *reply) {
 
     s->job = 0;
     if (!reply) {
-        folder_resume_in(c->folder, 5000);
+        folder_resume_in(c->folder, FOLDER_RETRY_MS);
         return;
     }
     const wire_scope_reply *r = &reply->u.scope_reply;
@@ -232,15 +233,9 @@ void changes_hear(struct changes *c, const imap_fetch *fetch) {
 }
 
 static char *message_id_of(const imap_fetch *fetch) {
-    char *id = NULL;
+    g_autofree char *id = imap_fetch_message_id(fetch);
 
-    for (size_t i = 0; i < fetch->section_count && !id; i++) {
-        const imap_section *s = &fetch->sections[i];
-        if (s->data.data && (s->kind == IMAP_SECTION_FIELDS || s->kind == IMAP_SECTION_HEADER)) {
-            id = remains_message_id(s->data.data, s->data.len);
-        }
-    }
-    return id;
+    return id && *id ? g_steal_pointer(&id) : NULL;
 }
 
 const imap_section_want *changes_message_id(void) {

@@ -52,6 +52,7 @@ struct keeper {
     GHashTable *meters; /* limit.c's, by rule */
     GPtrArray *signals; /* loop_signal */
     loop_timer *tick;   /* watchdog, pruning, status line, --once */
+    char *refusal;      /* why no message is evaluated: the config had to be read again and is not good; NULL = it is */
     char *state_dir, *control_path;
     uint64_t started, pruned, last_tick;
     bool stopping, reloading;
@@ -192,14 +193,15 @@ void watcher_stop(struct watcher *w, bool now);
 void watcher_leave(struct watcher *w);   /* log out until there is work again */
 /* Something changed: decide what the connection does next (from the loop, soon). */
 void watcher_nudge(struct watcher *w);
-const char *watcher_state_text(const struct watcher *w); /* "watching", "connecting", "waiting 30s: ..." */
+/* "paused", "parked", "resting", why it waits (admission_why()), or the state of its session; static. */
+const char *watcher_state_text(const struct watcher *w);
 
 /* next.c: what the connection does next. The callbacks of its timers, with a watcher. */
 void next_step(void *watcher);
 void next_poll(void *watcher);
 void next_hold(void *watcher);
 void next_left(struct watcher *w); /* it is not in its folder any more */
-/* A look begins: keep IDLE back from now on. */
+/* Keep IDLE back while commands are about to follow, or not any more: what this depends on has changed. */
 void watcher_hold(struct watcher *w);
 /* Where the connection stays when there is nothing to do. NULL: all are missing. */
 struct folder *watcher_home(const struct watcher *w);
@@ -308,6 +310,9 @@ bool folder_fits(struct folder *f, const imap_status *status);
 /* What the session tells by itself about the folder: nothing, if it has another one selected meanwhile. */
 void folder_news(struct folder *f, const imap_fetch *fetch);
 void folder_gone(struct folder *f, imap_ranges uids);
+void folder_drop_messages(struct folder *f); /* all out of memory; the journal keeps what it has */
+/* What failed, of a look, or of what is to be known before one, is tried again after... */
+#define FOLDER_RETRY_MS 5000
 /* Run again in delay_ms what waits in the journal. */
 void folder_resume_in(struct folder *f, uint64_t delay_ms);
 
@@ -489,16 +494,25 @@ void descriptors_raise(const log_ctx *log); /* as many as the process may have *
 /* The config is new: warn if it needs more, and tell admission how many connections there is room for. */
 void descriptors_plan(struct keeper *k);
 
-/* --- keeper.c ----------------------------------------------------------------------------------------------------- */
+/* --- dry_run.c ---------------------------------------------------------------------------------------------------- */
 
-/* dry_run.c: a copy of the state directory (g_free), and its end. */
+/* A copy of the state directory (g_free), and its end. */
 error *dry_run_copy_state(const char *from, char **copy_out);
 void dry_run_remove(const char *dir);
 
-const wire_config *keeper_config(const struct keeper *k);
-void keeper_stop(struct keeper *k, error *fatal); /* takes fatal; NULL = in order */
+/* --- keeper_config.c ---------------------------------------------------------------------------------------------- */
+
+/* Start the evaluators, which read the config; accounts start when it is good, else the keeper stops. */
+error *keeper_load(struct keeper *k);
+/* Read it again. done is called once, with text for people; ERROR_BUSY: another reload is asked for and not done. */
 error *keeper_reload(struct keeper *k, void (*done)(void *user, bool ok, const char *text), void *user);
-struct account *keeper_account(const struct keeper *k, const char *name);
-void keeper_check_settled(struct keeper *k);
+
+/* --- keeper.c ----------------------------------------------------------------------------------------------------- */
+
+const wire_config *keeper_config(const struct keeper *k);
+struct account *keeper_account(const struct keeper *k, const char *name); /* NULL = none of that name */
+void keeper_begin(struct keeper *k); /* a config is in use: tick */
+void keeper_stop(struct keeper *k, error *fatal); /* takes fatal; NULL = in order */
+void keeper_check_settled(struct keeper *k);      /* --once: is there anything left to do? */
 
 #endif

@@ -3,6 +3,8 @@
 #include "remains_priv.h"
 #include "source_priv.h"
 
+#include "imap/header.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,7 +125,7 @@ static void set_event(const struct explain *x, wire_message *m) {
     add_list(m, &e->flags_added, x->request.added);
     add_list(m, &e->flags_removed, x->request.removed);
     if (e->event == WIRE_EVENT_GONE) {
-        g_autofree char *id = remains_message_id((const char *)e->data.data, e->data.len);
+        g_autofree char *id = imap_header_message_id((imap_str){(const char *)e->data.data, e->data.len});
         g_autofree char *left = remains_of(id);
         e->data = wire_copy(m, left, strlen(left));
         e->size = 0;

@@ -50,7 +50,7 @@ struct folder *folder_new(struct account *a, struct watcher *w, const char *name
     return f;
 }
 
-static void drop_messages(struct folder *f) {
+void folder_drop_messages(struct folder *f) {
     GHashTableIter iter;
     gpointer m;
 
@@ -74,7 +74,7 @@ void folder_free(struct folder *f) {
         pool_cancel(f->account->keeper->pool, f->scope_job);
     }
     state_cancel(f->account->keeper->state, f);
-    drop_messages(f);
+    folder_drop_messages(f);
     need_drop_all(f);
     resume_drop_all(f);
     action_queue_free(f->actions);
@@ -243,7 +243,7 @@ static void scope_known(void *user, wire_message *reply) {
 
     f->scope_job = 0;
     if (!reply) {
-        folder_resume_in(f, 5000);
+        folder_resume_in(f, FOLDER_RETRY_MS);
         return;
     }
     wire_message_free(f->scope);

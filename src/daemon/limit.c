@@ -14,11 +14,6 @@ struct meter {
     bool told;
 };
 
-static bool takes_away(const wire_step *s) {
-    return s->verb == WIRE_VERB_MOVE || s->verb == WIRE_VERB_DELETE || s->verb == WIRE_VERB_JUNK ||
-           s->verb == WIRE_VERB_ARCHIVE;
-}
-
 static uint32_t limit_of(const struct keeper *k, const char *rule) {
     const wire_config *c = keeper_config(k);
 
@@ -52,7 +47,7 @@ static struct meter *meter_of(struct keeper *k, const char *rule) {
 error *limit_check(struct keeper *k, const wire_plan *plan) {
     for (size_t i = 0; i < plan->n_steps; i++) {
         const wire_step *s = &plan->steps[i];
-        uint32_t limit = takes_away(s) && !s->dry_run && !k->options->dry_run ? limit_of(k, s->rule) : 0;
+        uint32_t limit = step_takes_away(s) && !s->dry_run && !k->options->dry_run ? limit_of(k, s->rule) : 0;
         struct meter *m = limit ? meter_of(k, s->rule) : NULL;
         if (!m || ++m->count <= limit) {
             continue;

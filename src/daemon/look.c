@@ -42,7 +42,7 @@ static void look_end(struct look *l) {
     count_vain(f, !failed && !any);
     if (failed) {
         f->look_again = true;
-        folder_resume_in(f, 5000);
+        folder_resume_in(f, FOLDER_RETRY_MS);
     } else if (f->look_again || any) {
         bool again = f->look_again;
         f->look_again = false;

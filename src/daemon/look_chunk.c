@@ -88,14 +88,14 @@ static void arrived(void *user, const error *err, const struct state_arrival *ar
             }
         }
         g_list_free(messages);
-        folder_resume_in(f, 5000);
+        folder_resume_in(f, FOLDER_RETRY_MS);
         return;
     }
     f->arrived += n;
     for (size_t i = 0; i < n; i++) {
         struct message *m = folder_message(f, WIRE_EVENT_NEW, arrivals[i].uid);
         if (!m) {
-            folder_resume_in(f, 5000); /* has a row, but was not delivered */
+            folder_resume_in(f, FOLDER_RETRY_MS); /* has a row, but was not delivered */
             continue;
         }
         m->row = arrivals[i].row;

@@ -39,7 +39,7 @@ static void faulted(void *user, const error *err, const struct state_row *rows, 
         message_park(m, why);
         return;
     }
-    folder_resume_in(m->folder, n ? UINT64_C(500) << (2 * MIN(rows[0].faults, 6)) : 5000);
+    folder_resume_in(m->folder, n ? UINT64_C(500) << (2 * MIN(rows[0].faults, 6)) : FOLDER_RETRY_MS);
     message_free(m);
 }
 

@@ -52,7 +52,7 @@ bool watcher_has_work(const struct watcher *w) {
  * write with that step: going into IDLE and out again would cost a round trip. Not for long, because without IDLE
  * nothing new is heard of.
  */
-static void hold_idle(struct watcher *w) {
+void watcher_hold(struct watcher *w) {
     bool wanted = w->ready && w->at && w->at->selected && folder_about_to_act(w->at);
 
     if (!wanted) {
@@ -73,11 +73,7 @@ void next_hold(void *watcher) {
     struct watcher *w = watcher;
 
     w->hold_over = true;
-    hold_idle(w);
-}
-
-void watcher_hold(struct watcher *w) {
-    hold_idle(w);
+    watcher_hold(w);
 }
 
 struct folder *watcher_home(const struct watcher *w) {
@@ -132,7 +128,7 @@ void next_step(void *watcher) {
     struct watcher *w = watcher;
     struct folder *next;
 
-    hold_idle(w);
+    watcher_hold(w);
     if (!w->session && w->on_demand && watcher_has_work(w) && !loop_timer_active(w->retry)) {
         watcher_connect(w);
     }

@@ -1,6 +1,5 @@
+#include "mistakes_priv.h"
 #include "offline_priv.h"
-
-#include "base/text.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -17,23 +16,13 @@ static void on_loaded(void *user, wire_message *config) {
     o->answered = true;
 }
 
-static void print_mistakes(const wire_config *config) {
-    for (size_t i = 0; i < config->n_mistakes; i++) {
-        const wire_mistake *m = &config->mistakes[i];
-        g_autofree char *text = text_escape(m->text, -1);
-        if (m->place.line) {
-            fprintf(stderr, "%s:%u: %s\n", m->place.file, m->place.line, text);
-        } else {
-            fprintf(stderr, "%s: %s\n", m->place.file ? m->place.file : "config", text);
-        }
-    }
-}
-
 static void on_refused(void *user, wire_message *config, error *err) {
     struct offline *o = user;
 
     if (config) {
-        print_mistakes(&config->u.config);
+        g_autoptr(GString) text = g_string_new(NULL);
+        mistakes_describe(&config->u.config, text);
+        fputs(text->str, stderr);
     } else {
         fprintf(stderr, "mailruled: %s\n", err->text);
     }

@@ -35,9 +35,13 @@ void pool_respawn_later(pool *p) {
     loop_timer_start(p->respawn, MIN(delay, RESPAWN_MAX_MS));
 }
 
-/* Without the nursery of the config in use nothing is evaluated: what is there instead is not left at that. */
-static void retry_if_lost(pool *p) {
-    if (p->current && p->current->dead) {
+/* Without the nursery of the config in use nothing is evaluated. */
+static bool is_orphaned(const pool *p) {
+    return p->current && p->current->dead;
+}
+
+static void retry_if_orphaned(pool *p) {
+    if (is_orphaned(p)) {
         pool_respawn_later(p);
     }
 }
@@ -70,7 +74,7 @@ void pool_fill(pool *p) {
 static void on_respawn(void *user) {
     pool *p = user;
 
-    if (p->current && p->current->dead && !p->next) {
+    if (is_orphaned(p) && !p->next) {
         failed_to_start(p, begin_next(p));
     } else {
         pool_fill(p);
@@ -115,7 +119,7 @@ void pool_on_loaded(struct generation *g, wire_message *config) {
         wire_message_free(config);
     } else if (config->u.config.n_mistakes) {
         drop_next(p);
-        retry_if_lost(p);
+        retry_if_orphaned(p);
         p->events.refused(p->user, config, NULL);
     } else {
         adopt_next(p, config);
@@ -127,7 +131,7 @@ void pool_on_nursery_lost(struct generation *g, error *err) {
 
     if (g == p->next) {
         drop_next(p);
-        retry_if_lost(p);
+        retry_if_orphaned(p);
         p->events.refused(p->user, NULL, err);
         return;
     }
@@ -145,7 +149,7 @@ error *pool_reload(pool *p, const char *path) {
     }
     error *err = begin_next(p);
     if (err) {
-        retry_if_lost(p); /* it may just have been read again */
+        retry_if_orphaned(p); /* it may just have been read again */
     }
     return err;
 }
@@ -359,8 +363,8 @@ void pool_free(pool *p) {
 }
 
 pool_stats pool_get_stats(const pool *p) {
-    pool_stats s = {
-        .loading = p->next != NULL, .deaths = p->deaths, .finished = p->finished, .queued = p->queued};
+    pool_stats s = {.loading = p->next != NULL, .orphaned = is_orphaned(p), .deaths = p->deaths,
+                    .finished = p->finished, .queued = p->queued};
 
     for (guint i = 0; i < p->workers->len; i++) {
         const struct worker *w = p->workers->pdata[i];

@@ -150,7 +150,6 @@ error *worker_put(struct worker *w, wire_message *message, size_t *bytes_out); /
 void worker_put_cancel(struct worker *w, uint64_t job);
 void worker_flush(struct worker *w);
 void worker_kill(struct worker *w, char *reason); /* takes reason over; a first reason stays */
-void worker_end(struct worker *w);                /* kill without blame: it is not needed any more */
 void worker_retire(struct worker *w);
 void worker_give_back(struct worker *w); /* it is slow: what it has not begun goes to others */
 void worker_on_exit(struct worker *w, int status, int signum); /* may free it */

@@ -30,6 +30,12 @@ void worker_take_job(struct worker *w, struct job *job) {
     watch_start(w->p);
 }
 
+/* Without blame: it is not needed any more. */
+static void end(struct worker *w) {
+    w->expected = true;
+    worker_kill(w, NULL);
+}
+
 void worker_drop_job(struct job *job) {
     struct worker *w = job->worker;
 
@@ -39,7 +45,7 @@ void worker_drop_job(struct job *job) {
     job->worker = NULL;
     job->waits = false;
     if (w->retiring && !w->dying && g_queue_is_empty(&w->jobs)) {
-        worker_end(w);
+        end(w);
     }
 }
 
@@ -210,11 +216,6 @@ void worker_kill(struct worker *w, char *reason) {
     }
 }
 
-void worker_end(struct worker *w) {
-    w->expected = true;
-    worker_kill(w, NULL);
-}
-
 bool worker_counts(const struct worker *w) {
     return w->generation == w->p->current && !w->dying && !w->retiring;
 }
@@ -229,7 +230,7 @@ void worker_retire(struct worker *w) {
         w->p->reserved = NULL;
     }
     if (g_queue_is_empty(&w->jobs)) {
-        worker_end(w);
+        end(w);
     }
 }
 
@@ -249,7 +250,7 @@ static bool is_alone(const struct worker *w) {
     return true;
 }
 
-/* The frames are on their way: it will evaluate them all the same, but nobody listens, and CANCEL ends what then waits. */
+/* The frames are on their way: it will evaluate them all the same, but nobody listens; CANCEL ends what then waits. */
 void worker_give_back(struct worker *w) {
     uint64_t at_work = atomic_load(&w->board->job);
 

@@ -259,7 +259,7 @@ static void listed(void *user, const error *err, const struct state_message *mes
 
     f->resuming = false;
     if (err || !f->selected || !f->scope || f->cursor.uidvalidity != f->uidvalidity) {
-        folder_resume_in(f, 5000);
+        folder_resume_in(f, FOLDER_RETRY_MS);
         return;
     }
     for (size_t i = 0; i < n; i++) {

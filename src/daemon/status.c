@@ -151,27 +151,48 @@ static void connections_json(const admission_stats *s, GString *out) {
     }
 }
 
-void status_describe(struct keeper *k, GString *out, bool json) {
+/* Of the daemon as a whole. */
+static void keeper_json(struct keeper *k, GString *out) {
     pool_stats stats = pool_get_stats(k->pool);
     admission_stats connections = admission_get_stats(k->admission);
 
-    if (json) {
-        g_string_append(out, "{\"version\":\"" MAILRULED_VERSION "\",");
-        json_string(out, "config", keeper_config(k)->path);
-        g_string_append_c(out, ',');
-        connections_json(&connections, out);
-        g_string_append_printf(
-            out, "\"evaluators\":{\"ready\":%u,\"deaths\":%" G_GUINT64_FORMAT ",\"queued\":%zu},\"accounts\":[",
-            stats.ready, stats.deaths, stats.queued);
-    } else {
-        g_autofree char *up = text_format_duration(loop_now(k->loop) - k->started);
-        g_string_append_printf(out, "mailruled " MAILRULED_VERSION ", up %s, %zu rule(s), %u evaluator(s)", up,
-                               keeper_config(k)->n_rules, stats.ready);
-        if (stats.deaths) {
-            g_string_append_printf(out, " (%" G_GUINT64_FORMAT " replaced)", stats.deaths);
-        }
+    g_string_append(out, "\"version\":\"" MAILRULED_VERSION "\",");
+    json_string(out, "config", keeper_config(k)->path);
+    g_string_append_c(out, ',');
+    connections_json(&connections, out);
+    g_string_append_printf(out,
+                           "\"evaluators\":{\"ready\":%u,\"deaths\":%" G_GUINT64_FORMAT ",\"queued\":%zu,",
+                           stats.ready, stats.deaths, stats.queued);
+    json_string(out, "trouble", k->refusal);
+    g_string_append_c(out, '}');
+}
+
+static void keeper_text(struct keeper *k, GString *out) {
+    pool_stats stats = pool_get_stats(k->pool);
+    admission_stats connections = admission_get_stats(k->admission);
+    g_autofree char *up = text_format_duration(loop_now(k->loop) - k->started);
+
+    g_string_append_printf(out, "mailruled " MAILRULED_VERSION ", up %s, %zu rule(s), %u evaluator(s)", up,
+                           keeper_config(k)->n_rules, stats.ready);
+    if (stats.deaths) {
+        g_string_append_printf(out, " (%" G_GUINT64_FORMAT " replaced)", stats.deaths);
+    }
+    g_string_append_c(out, '\n');
+    if (k->refusal) {
+        g_string_append(out, "no message is evaluated until the config is good: ");
+        text_append_escaped(out, k->refusal, -1);
         g_string_append_c(out, '\n');
-        connections_text(&connections, out);
+    }
+    connections_text(&connections, out);
+}
+
+void status_describe(struct keeper *k, GString *out, bool json) {
+    if (json) {
+        g_string_append_c(out, '{');
+        keeper_json(k, out);
+        g_string_append(out, ",\"accounts\":[");
+    } else {
+        keeper_text(k, out);
     }
     for (guint i = 0; i < k->accounts->len; i++) {
         if (json) {

@@ -197,17 +197,6 @@ static void oldest_known(void *user, const error *err, const struct state_messag
                    &(session_call){.done = candidates, .user = f});
 }
 
-/* In memory there may still be messages of the old validity: the journal has what matters of them. */
-static void forget_messages(struct folder *f) {
-    GHashTableIter iter;
-    gpointer m;
-
-    for (g_hash_table_iter_init(&iter, f->by_uid); g_hash_table_iter_next(&iter, NULL, &m);
-         g_hash_table_iter_init(&iter, f->by_uid)) {
-        message_free(m);
-    }
-}
-
 void validity_settle(struct folder *f) {
     if (f->settling) {
         return;
@@ -219,7 +208,7 @@ void validity_settle(struct folder *f) {
     }
     log_warn(&f->log, "UIDVALIDITY changed from %u to %u: the folder was made anew or restored", f->cursor.uidvalidity,
              f->uidvalidity);
-    forget_messages(f);
+    folder_drop_messages(f); /* of the old validity */
     g_hash_table_remove_all(f->recent);
     state_list(f->account->keeper->state,
                &(struct state_filter){.account = f->account->name, .folder = f->name, .limit = 1,

@@ -75,15 +75,3 @@ enum mail_need_kind mail_query_need(enum mail_query query) {
 const char *const *mail_query_fields(enum mail_query query) {
     return (unsigned)query < MAIL_QUERIES ? queries[query].fields : none;
 }
-
-const char *mail_problem_name(enum mail_problem problem) {
-    static const char *const names[] = {"unparsable",    "too_complex",   "header_cut",
-                                        "text_cut", "raw_truncated", "bad_charset"};
-
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        if (problem == (enum mail_problem)(1u << i)) {
-            return names[i];
-        }
-    }
-    return "unknown";
-}

@@ -14,11 +14,8 @@ static bool is_token(const char *s) {
     return len > 0 && s[len] == '\0';
 }
 
-bool http_header_name_ok(const char *name) {
-    return is_token(name);
-}
-
-bool http_header_value_ok(const char *value) {
+/* RFC 9110 section 5.5: no CR, LF or other control but tab. */
+static bool is_value(const char *value) {
     for (const unsigned char *p = (const unsigned char *)value; *p; p++) {
         if ((*p < 0x20 && *p != '\t') || *p == 0x7f) {
             return false;
@@ -49,7 +46,7 @@ static error *add_header(http_call *call, const char *name, const char *value) {
     if (is_framing(name)) {
         return error_new(ERROR_INVALID, "header %s is not for requests to set", name);
     }
-    if (!value || !http_header_value_ok(value)) {
+    if (!value || !is_value(value)) {
         return error_new(ERROR_INVALID, "value of header %s holds a line break or control character", name);
     }
     value += strspn(value, " \t");

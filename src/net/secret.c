@@ -31,10 +31,6 @@ secret *secret_new(const void *bytes, size_t len) {
     return s;
 }
 
-secret *secret_copy(const secret *s) {
-    return secret_new(s->bytes, s->len);
-}
-
 void secret_free(secret *s) {
     if (s) {
         crypto_wipe(s->bytes, s->len);

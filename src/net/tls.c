@@ -7,35 +7,40 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 #define NAMES_SHOWN 5
 
 struct tls_trust {
-    GHashTable *stores; /* file name -> X509_STORE */
+    GHashTable *files; /* file name -> struct ca_file */
 };
 
-static void free_store(void *store) {
-    X509_STORE_free(store);
+struct ca_file {
+    struct stat as; /* as it was when it was read */
+    X509_STORE *store;
+};
+
+static void ca_file_free(void *data) {
+    struct ca_file *file = data;
+
+    X509_STORE_free(file->store);
+    g_free(file);
 }
 
 tls_trust *tls_trust_new(void) {
     tls_trust *trust = g_new0(tls_trust, 1);
 
-    trust->stores = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_store);
+    trust->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, ca_file_free);
     return trust;
 }
 
 void tls_trust_free(tls_trust *trust) {
     if (trust) {
-        g_hash_table_unref(trust->stores);
+        g_hash_table_unref(trust->files);
         g_free(trust);
     }
-}
-
-void tls_trust_reload(tls_trust *trust) {
-    g_hash_table_remove_all(trust->stores);
 }
 
 static error *load(const char *file, X509_STORE **store_out) {
@@ -57,31 +62,33 @@ static error *load(const char *file, X509_STORE **store_out) {
     return NULL;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 error *tls_trust_store(tls_trust *trust, const char *ca_file, X509_STORE **store_out) {
     const char *named = getenv("SSL_CERT_FILE");
-    const char *file = ca_file ? ca_file : named && *named ? named : SYSTEM_CA;
-    X509_STORE *store = g_hash_table_lookup(trust->stores, file);
+    const char *name = ca_file ? ca_file : named && *named ? named : SYSTEM_CA;
+    struct ca_file *file = g_hash_table_lookup(trust->files, name);
+    struct stat now = {0};
 
     *store_out = NULL;
-    if (!store) {
-        error *err = load(file, &store);
+    /* Before it is read: what changes meanwhile is seen the next time. */
+    if (stat(name, &now) != 0 || !file || !is_same(&file->as, &now)) {
+        X509_STORE *store;
+        error *err = load(name, &store);
 
         if (err) {
             return err;
         }
-        g_hash_table_insert(trust->stores, g_strdup(file), store);
+        file = g_new(struct ca_file, 1);
+        *file = (struct ca_file){.as = now, .store = store};
+        g_hash_table_replace(trust->files, g_strdup(name), file);
     }
-    X509_STORE_up_ref(store);
-    *store_out = store;
+    X509_STORE_up_ref(file->store);
+    *store_out = file->store;
     return NULL;
-}
-
-error *tls_trust_load(tls_trust *trust, const char *ca_file) {
-    X509_STORE *store;
-    error *err = tls_trust_store(trust, ca_file, &store);
-
-    X509_STORE_free(store);
-    return err;
 }
 
 /* --- judging a chain -------------------------------------------------------------------------------------------- */
@@ -201,6 +208,7 @@ static int judge(X509_STORE_CTX *ctx, void *user) {
 void tls_setup_easy(CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* it would take the store of another connection for ours */
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

@@ -4,6 +4,7 @@
 #ifndef NET_TLS_PRIV_H
 #define NET_TLS_PRIV_H
 
+#include "base/error.h"
 #include "net/tls.h"
 
 #include <curl/curl.h>

@@ -6,7 +6,7 @@ const char *const config_events[] = {"new", "flags", "gone", NULL};
 
 /* --- on = every "1d" --------------------------------------------------------------------------------------------- */
 
-bool config_is_every(lua_State *L, int index, uint64_t *ms_out) {
+static bool is_every(lua_State *L, int index, uint64_t *ms_out) {
     const uint64_t *ms = luaL_testudata(L, index, EVERY_TYPE);
 
     if (ms) {
@@ -36,7 +36,7 @@ void read_on(struct reading_key *r, void *target) {
     wire_rule *wire = (wire_rule *)(void *)((char *)target - offsetof(wire_rule, on));
     int choice = WIRE_EVENT_NEW;
 
-    if (config_is_every(r->L, -1, &wire->every_ms)) {
+    if (is_every(r->L, -1, &wire->every_ms)) {
         wire->on = WIRE_EVENT_TIMER;
         reading_mistake(r, "= every is not there yet: \"new\", \"flags\" and \"gone\" are");
         return;

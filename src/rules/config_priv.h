@@ -160,7 +160,6 @@ bool config_is_unknown(lua_State *L, int index);
 const struct cond *config_cond(lua_State *L, int index);
 /* The action at index, or NULL. */
 struct action *config_action(lua_State *L, int index);
-bool config_is_every(lua_State *L, int index, uint64_t *ms_out);
 
 /* `on`: target is the `on` of a wire_rule. */
 void read_on(struct reading_key *r, void *target);

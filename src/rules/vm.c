@@ -227,10 +227,6 @@ rules_job *vm_job(lua_State *L) {
     return thread ? thread->job : NULL;
 }
 
-bool vm_sealed(const struct vm *vm) {
-    return vm->sealed;
-}
-
 void vm_seal(struct vm *vm) {
     lua_gc(vm->L, LUA_GCCOLLECT);
     vm->base = vm->bytes;

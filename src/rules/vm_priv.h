@@ -71,7 +71,6 @@ const struct limits *vm_limits(const struct vm *vm);
 const struct clock_source *vm_clock(const struct vm *vm);
 /* The job whose code runs now; NULL while the config loads. */
 rules_job *vm_job(lua_State *L);
-bool vm_sealed(const struct vm *vm);
 void vm_seal(struct vm *vm);
 /* The heap stays above half of limits.lua_memory even after a collection, because user code hoards: start afresh. */
 bool vm_tainted(struct vm *vm);

@@ -127,8 +127,8 @@ static const struct row rows[] = {
      .quirks = {.disbelieve = CAP(NOTIFY)}},
 
     {.name = "gnu mailutils",
-     .source = "measured with 3.15: SEARCH UID reads sequence numbers, a UID that is gone hits another message, IDLE tells "
-               "at its end",
+     .source = "measured with 3.15: SEARCH UID reads sequence numbers, a UID that is gone hits another message, IDLE "
+               "tells at its end",
      .greeting = "IMAP4rev1 OK_IMAP4rev1",
      .lacks = CAP(ESEARCH) | CAP(UIDPLUS) | CAP(MOVE) | CAP(CONDSTORE),
      .quirks = {.disbelieve = CAP(IDLE), .check_identity = true, .search_by_sequence = true}},

@@ -144,7 +144,7 @@ struct session {
     uint64_t head_since; /* when the oldest in flight became the oldest */
     uint64_t quiet_before; /* ms of silence before the bytes that are being looked at */
     uint64_t probe_until; /* something must have come by then; with LOGOUT: the end. 0 = none */
-    uint32_t probe_ms;    /* silence allowed until the probe is answered: what comes first may have been said long ago */
+    uint32_t probe_ms;    /* silence allowed until the probe is answered: what comes first may have been said before */
 
     selected *folder;
     uint32_t generation;  /* of `folder` */

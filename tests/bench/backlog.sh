@@ -1,17 +1,17 @@
 #!/bin/sh
-# A backlog of BENCH_MESSAGES messages and 20 header rules: a quarter of the messages moves into ten folders by the sender's
-# domain, a quarter gets one of nine keywords by a word of the subject, one in twenty is spam. Times are from the opening of
-# the connection to the last answer, all of them through the same proxy.
+# A backlog of BENCH_MESSAGES messages and 20 header rules: a quarter of the messages moves into ten folders by the
+# sender's domain, a quarter gets one of nine keywords by a word of the subject, one in twenty is spam. Times are from
+# the opening of the connection to the last answer, all of them through the same proxy.
 #
 # The floor is a client that knows the answer: it sends one FETCH of the same items and all moves and stores at once.
-# imapfilter fetches each field of each message on its own, so it gets BENCH_PEER_MESSAGES of them, and times are compared a
-# message.
+# imapfilter fetches each field of each message on its own, so it gets BENCH_PEER_MESSAGES of them, and times are
+# compared a message.
 . "$(dirname "$0")/_lib.sh"
 messages=${BENCH_MESSAGES:-10000}
 peer_messages=${BENCH_PEER_MESSAGES:-500}
 runs=${BENCH_RUNS:-3}
 
-# --- mail --------------------------------------------------------------------------------------------------------------------
+# --- mail -------------------------------------------------------------------------------------------------------------
 
 mbox() { # COUNT: about 2 KB each
     awk -v n="$1" 'BEGIN {
@@ -54,7 +54,7 @@ restore() { # COUNT warm|cold: a fresh mailbox for $user
     [ "$2" = warm ] || find "$mail" -name dovecot.index.cache -delete
 }
 
-# --- the clients ---------------------------------------------------------------------------------------------------------------
+# --- the clients ------------------------------------------------------------------------------------------------------
 
 floor_commands() { # COUNT
     printf 'SELECT INBOX\nUID FETCH 1:* (%s)\n' "$items"
@@ -130,9 +130,12 @@ CONFIG
     peer
 }
 
-# --- measuring -------------------------------------------------------------------------------------------------------------------
+# --- measuring --------------------------------------------------------------------------------------------------------
 
-counted() { doveadm_here mailbox status -u "$user" messages 'D*' Junk INBOX | awk '{ sub("messages=", "", $2); print $1, $2 }'; }
+counted() {
+    doveadm_here mailbox status -u "$user" messages 'D*' Junk INBOX |
+        awk '{ sub("messages=", "", $2); print $1, $2 }'
+}
 
 keywords='('
 for k in 1 2 3 4 5 6 7 8 9; do keywords="$keywords KEYWORD Topic$k OR"; done

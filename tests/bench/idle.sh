@@ -1,6 +1,6 @@
 #!/bin/sh
-# What idle accounts cost: the keeper's memory and CPU while 10,000 TLS connections (an account each) idle, how soon one of them
-# is acted on, and how they come back when their server was killed. BENCH_CONNECTIONS for another number.
+# What idle accounts cost: the keeper's memory and CPU while 10,000 TLS connections (an account each) idle, how soon one
+# of them is acted on, and how they come back when their server was killed. BENCH_CONNECTIONS for another number.
 . "$(dirname "$0")/_lib.sh"
 . "$TESTS/servers/_many.sh"
 connections=${BENCH_CONNECTIONS:-10000}
@@ -53,7 +53,8 @@ measure() {
     base=$weight alone=$median
     stop_daemon && end "$server" || return 1
     watch "$connections" || return 1
-    row "$connections idle TLS connections: memory of the keeper" "" "$((weight / 1024)) MB (one connection: $((base / 1024)) MB)"
+    row "$connections idle TLS connections: memory of the keeper" "" \
+        "$((weight / 1024)) MB (one connection: $((base / 1024)) MB)"
     row "memory a connection and account" "<= 64 KB" "$(calc "($weight - $base) / ($connections - 1)") KB"
     row "descriptors" "" "$(find "/proc/$daemon/fd" -mindepth 1 | wc -l)"
     row "until all of them idled, from the start" "<= 120 s" "$(calc "$took / 1000") s"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Round trips from the server's push of a new message to the command that moves it, at 40 ms a round trip: between the time
-# the server sent EXISTS (or, of a folder that is not selected, STATUS) and the time MOVE or COPY reaches it. Median of N
-# messages, one by one.
+# Round trips from the server's push of a new message to the command that moves it, at 40 ms a round trip: between the
+# time the server sent EXISTS (or, of a folder that is not selected, STATUS) and the time MOVE or COPY reaches it.
+# Median of N messages, one by one.
 . "$(dirname "$0")/_lib.sh"
 n=${BENCH_REACTIONS:-10}
 round=40
@@ -28,7 +28,8 @@ one_by_one() {
     reactions >"$box/reactions"
 }
 # The client listens again: the last thing the server said is that it idles.
-settled() { tail -n 1 "$box/wire" | grep -q ' S .*+ idling' && sleep 0.2 && tail -n 1 "$box/wire" | grep -q ' S .*+ idling'; }
+idles() { tail -n 1 "$box/wire" | grep -q ' S .*+ idling'; }
+settled() { idles && sleep 0.2 && idles; }
 
 report() { # NAME TARGET
     row "$1: push to move, in round trips of $round ms" "$2" \

@@ -1,6 +1,7 @@
 #!/bin/sh
-# run.sh BUILD - every measurement here; a table on standard output: what, what it should be, what it is. Other work on the
-# machine shows: look at ratios, which are of runs side by side, before seconds. BENCH_ONLY="reaction idle" picks some.
+# run.sh BUILD - every measurement here; a table on standard output: what, what it should be, what it is. Other work on
+# the machine shows: look at ratios, which are of runs side by side, before seconds. BENCH_ONLY="reaction idle" picks
+# some.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=$(cd "$1" && pwd)

@@ -67,7 +67,8 @@ done <"$dir/commands"
 {
     items "every key of an account is in mailruled-config(5)" ACCOUNTS mailruled-config.5 $(keys config_account.c keys)
     items "every key of a webhook is in mailruled-config(5)" WEBHOOKS mailruled-config.5 $(keys config_webhook.c keys)
-    items "every key of defaults is in mailruled-config(5)" "OTHER SETTINGS" mailruled-config.5 $(keys config_defaults.c keys)
+    items "every key of defaults is in mailruled-config(5)" "OTHER SETTINGS" mailruled-config.5 \
+        $(keys config_defaults.c keys)
     items "every limit is in mailruled-config(5)" LIMITS mailruled-config.5 $(keys config_defaults.c limit_keys)
     items "every key of a rule is in mailruled-rules(7)" RULES mailruled-rules.7 $(keys config_rule.c keys)
     items "every kind of secret is in mailruled-config(5)" SECRETS mailruled-config.5 \
@@ -90,7 +91,8 @@ done <"$dir/defaults"
 is "$(wc -l <"$dir/defaults") limits are told with their defaults" "$wrong" ''
 
 # The README's Lua: each block is a config, or belongs into one that has an account.
-awk -v dir="$dir" '/^```lua$/ { file = dir "/readme-" ++n ".lua"; next } /^```$/ { file = "" } file { print >file }' README.md
+awk -v dir="$dir" '/^```lua$/ { file = dir "/readme-" ++n ".lua"; next } /^```$/ { file = "" } file { print >file }' \
+    README.md
 MAILRULED_LIBDIR=$PWD/rules
 export MAILRULED_LIBDIR
 n=0 bad=0

@@ -44,7 +44,8 @@ example() {
     done <"examples/$1/expected"
     judge "$1" "$2" "$words" "$expected"
     for message in examples/"$1"/*.eml; do
-        grep -q "^$(basename "$message")" "examples/$1/expected" || fail "$1: $(basename "$message") is not expected anywhere"
+        grep -q "^$(basename "$message")" "examples/$1/expected" ||
+            fail "$1: $(basename "$message") is not expected anywhere"
     done
 }
 

@@ -33,7 +33,8 @@ is "explain exits with 0" "$rc" 0
 has "the source is named" "$dir/out" "^\[{\"source\": \"$dir/1.eml\""
 has "message id and subject are there" "$dir/out" '"message_id": "1.eml@example.com", "subject": "Invoice #42"'
 has "a rule that matched says so" "$dir/out" '{"name": "invoices", "matched": true, "why": \["'
-has "the plan has each step" "$dir/out" '"plan": \[{"step": "flag", "rule": "invoices", "flags": \["Invoice"\]}, {"step": "post", "rule": "invoices", "webhook": "desk"}, {"step": "move", "rule": "invoices", "folder": "Invoices/42"}\]'
+has "the plan has each step" "$dir/out" \
+    '"plan": \[{"step": "flag", "rule": "invoices", "flags": \["Invoice"\]}, {"step": "post", "rule": "invoices", "webhook": "desk"}, {"step": "move", "rule": "invoices", "folder": "Invoices/42"}\]'
 has "error is null" "$dir/out" '"error": null}\]$'
 
 run explain -c "$dir/c.lua" --account home "$dir/2.eml"
@@ -52,13 +53,16 @@ run explain -c "$dir/c.lua" "$dir/2.eml"
 has "nothing to do is said" "$dir/out" "nothing to do"
 if grep -q "$(printf '\033')" "$dir/out"; then fail "no colour off a terminal"; else ok "no colour off a terminal"; fi
 
-run explain -c "$dir/c.lua" --json "$dir/1.eml" "$dir/3.eml" "$dir/4.eml" "$dir/none.eml" imap:nobody/INBOX/1 "$dir/2.eml"
+run explain -c "$dir/c.lua" --json "$dir/1.eml" "$dir/3.eml" "$dir/4.eml" "$dir/none.eml" imap:nobody/INBOX/1 \
+    "$dir/2.eml"
 is "a message that fails makes it exit with 1" "$rc" 1
 is "each message has one object" "$(grep -c '"source"' "$dir/out")" 6
 has "a rule's error is named with file and line" "$dir/out" '3.eml".*"error": ".*c.lua:10: .*by my own will'
-has "fault_61: a rule that spins inside one string pattern is named" "$dir/out" '4.eml".*"error": ".*c.lua:11: .*rule spin: '
+has "fault_61: a rule that spins inside one string pattern is named" "$dir/out" \
+    '4.eml".*"error": ".*c.lua:11: .*rule spin: '
 has "a missing file is named" "$dir/out" 'none.eml".*"error": "No such file'
-has "an account that is not in the config is named" "$dir/out" '"imap:nobody/INBOX/1".*"error": "the config has no account'
+has "an account that is not in the config is named" "$dir/out" \
+    '"imap:nobody/INBOX/1".*"error": "the config has no account'
 has "the rest goes on" "$dir/out" '2.eml".*"error": null'
 
 mkdir -p "$dir/md/cur" "$dir/md/new" "$dir/md/tmp"

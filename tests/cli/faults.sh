@@ -7,7 +7,8 @@ while IFS='|' read -r _ number situation state _; do
     n=$(echo "$number" | tr -d ' ')
     case "$n" in '' | *[!0-9]*) continue ;; esac
     two=$(printf '%02d' "$n")
-    found=$(grep -rlE "fault_0*${n}(_|[^0-9])" tests --include='*.c' --include='*.sh' | grep -v 'tests/cli/faults.sh' | head -n 1)
+    found=$(grep -rlE "fault_0*${n}(_|[^0-9])" tests --include='*.c' --include='*.sh' | grep -v 'tests/cli/faults.sh' |
+        head -n 1)
     [ -n "$found" ] || found=$(find tests/dialog -name "fault_${two}_*" | head -n 1)
     if [ "$(echo "$state" | tr -d ' ')" = tested ] && [ -z "$found" ]; then
         echo "FAIL fault $n ($situation) is called tested, but no test bears its number"

@@ -9,7 +9,8 @@ unset MAILRULED_LIBDIR
 mkdir "$dir/build"
 cp -a "$BUILD/obj" "$BUILD/lib" "$dir/build"
 make -s install BUILD="$dir/build" PREFIX="$to" >"$dir/out" 2>&1 || fail "make install: $(tail -n 5 "$dir/out")"
-for file in bin/mailruled share/man/man1/mailruled.1 share/man/man5/mailruled-config.5 share/man/man7/mailruled-rules.7 \
+for file in bin/mailruled share/man/man1/mailruled.1 share/man/man5/mailruled-config.5 \
+    share/man/man7/mailruled-rules.7 \
     lib/systemd/system/mailruled.service share/mailruled/rules/spam.lua share/mailruled/rules/meta/mailruled.lua \
     share/bash-completion/completions/mailruled share/zsh/site-functions/_mailruled \
     share/fish/vendor_completions.d/mailruled.fish; do
@@ -34,5 +35,9 @@ make -s uninstall BUILD="$dir/build" PREFIX="$to" >"$dir/out" 2>&1
 is "make uninstall leaves no file" "$(find "$to" -type f)" ''
 
 make -s install BUILD="$dir/build" PREFIX="$to" DESTDIR="$dir/stage" >"$dir/out" 2>&1
-if [ -x "$dir/stage$to/bin/mailruled" ]; then ok "DESTDIR goes before PREFIX"; else fail "DESTDIR goes before PREFIX"; fi
+if [ -x "$dir/stage$to/bin/mailruled" ]; then
+    ok "DESTDIR goes before PREFIX"
+else
+    fail "DESTDIR goes before PREFIX"
+fi
 finish

@@ -44,7 +44,8 @@ snapshot() {
 # as_wanted TEXT: as snapshot `want`?
 as_wanted() {
     snapshot got
-    cmp -s "$dir/want" "$dir/got" && cmp -s "$dir/want.hooks" "$dir/got.hooks" && cmp -s "$dir/want.ids" "$dir/got.ids" &&
+    cmp -s "$dir/want" "$dir/got" && cmp -s "$dir/want.hooks" "$dir/got.hooks" &&
+        cmp -s "$dir/want.ids" "$dir/got.ids" &&
         return 0
     fail "$1"
     diff "$dir/want" "$dir/got"
@@ -56,7 +57,8 @@ as_wanted() {
 
 # What the rules say: eight messages, three of them in two folders, two events.
 want_is_right() {
-    [ "$(grep -c . "$dir/want")" -eq 11 ] && [ "$(grep -c . "$dir/want.hooks")" -eq 2 ] && [ "$(cat "$dir/want.ids")" -eq 2 ] &&
+    [ "$(grep -c . "$dir/want")" -eq 11 ] && [ "$(grep -c . "$dir/want.hooks")" -eq 2 ] &&
+        [ "$(cat "$dir/want.ids")" -eq 2 ] &&
         return 0
     fail "the undisturbed run did something else"
     cat "$dir/want" "$dir/want.hooks" "$dir/want.ids" "$dir"/log.*

@@ -13,7 +13,8 @@ export STATE_DIRECTORY="$state"
 
 unmount() { umount "$state" 2>/dev/null || umount -l "$state" 2>/dev/null; }
 
-# run_once LOG [COMMAND...]: through COMMAND; its log passes a pipe, so that only the journal meets a limit of file sizes.
+# run_once LOG [COMMAND...]: through COMMAND; its log passes a pipe, so that only the journal meets a limit of file
+# sizes.
 run_once() {
     log=$1
     shift
@@ -31,7 +32,7 @@ run_once 1 || fail "undisturbed run: $status"
 snapshot want
 want_is_right || exit 1
 
-# --- full ----------------------------------------------------------------------------------------------------------------
+# --- full -------------------------------------------------------------------------------------------------------------
 
 # recovers TEXT: after a run that had too little room, one that has enough does all of it, once.
 recovers() {
@@ -45,7 +46,8 @@ recovers() {
         enough=$((enough + 1))
     fi
     make_room
-    run_once 2 || { fail "$1: afterwards: exit status $status"; cat "$dir/log.1"; echo ---; cat "$dir/log.2"; return 1; }
+    run_once 2 ||
+        { fail "$1: afterwards: exit status $status"; cat "$dir/log.1"; echo ---; cat "$dir/log.2"; return 1; }
     as_wanted "$1"
 }
 
@@ -57,7 +59,8 @@ for kilobytes in ${SIZES:-1 40 100 108 116 130 170}; do
     sizes=$((sizes + 1))
     recovers "fault_54 files of at most $kilobytes KB"
 done
-[ "$failed" -ne 0 ] || [ "$enough" -eq $sizes ] || ok "fault_54 a limit of file sizes: an error, then everything once ($((sizes - enough)) of $sizes sizes were too small)"
+[ "$failed" -ne 0 ] || [ "$enough" -eq $sizes ] ||
+    ok "fault_54 a limit of file sizes: an error, then everything once ($((sizes - enough)) of $sizes were too small)"
 
 sizes=0 enough=0
 make_room() { mount -o remount,size=64m "$state"; }
@@ -79,7 +82,7 @@ else
     echo "skip fault_54 a full disk: no file system may be mounted here"
 fi
 
-# --- may not be written ----------------------------------------------------------------------------------------------------
+# --- may not be written -----------------------------------------------------------------------------------------------
 
 # refused TEXT STATUS WORDS: the last run (log 1) ended with that status and those words, and no mail was touched.
 refused() {
@@ -113,7 +116,7 @@ else
 fi
 rmdir "$state" 2>/dev/null || rm -rf "$state"
 
-# --- in use ------------------------------------------------------------------------------------------------------------------
+# --- in use -----------------------------------------------------------------------------------------------------------
 
 echo "control \"$dir/control\"" >>"$dir/config/config.lua"
 "$MAILRULED" run -c "$dir/config/config.lua" 2>"$dir/log.first" &
@@ -123,10 +126,12 @@ wait_for 20 eval '[ "$("$MAILRULED" queue -c "$dir/config/config.lua")" = "nothi
     cmp -s "$dir/want" "$dir/got"' || { fail "the first instance"; cat "$dir/log.first"; exit 1; }
 snapshot before
 run_once 1
-refused "fault_56 a second instance is refused, and told which process is in the way" 1 "in use by another mailruled (process $daemon)"
-kill -0 $daemon && "$MAILRULED" status -c "$dir/config/config.lua" >/dev/null || fail "fault_56 the first instance goes on"
+refused "fault_56 a second instance is refused, and told which process is in the way" 1 \
+    "in use by another mailruled (process $daemon)"
+kill -0 $daemon && "$MAILRULED" status -c "$dir/config/config.lua" >/dev/null ||
+    fail "fault_56 the first instance goes on"
 
-# --- damaged ----------------------------------------------------------------------------------------------------------------
+# --- damaged ----------------------------------------------------------------------------------------------------------
 
 kill -KILL $daemon
 wait $daemon 2>/dev/null
@@ -168,5 +173,6 @@ rm -rf "$state"
 cp -R "$dir/killed.state" "$state"
 run_once 1 || fail "fault_54 the state of a killed daemon: $status"
 cat "$dir/log.1" >"$dir/log.2"
-as_wanted "fault_54 a write-ahead log that was left behind is used" && ok "fault_54 a write-ahead log that was left behind is used"
+as_wanted "fault_54 a write-ahead log that was left behind is used" &&
+    ok "fault_54 a write-ahead log that was left behind is used"
 exit "$failed"

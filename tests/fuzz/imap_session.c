@@ -2,8 +2,8 @@
  * A whole session against any bytes of a server, from the greeting to IDLE, with the owner's commands in between: each
  * command is told once how it ended, the end is told once, and nothing is touched after it was freed.
  *
- * The first byte chooses how the session logs in, the second after how many callbacks its owner frees it (0 = never). Then
- * bytes of the server, but for
+ * The first byte chooses how the session logs in, the second after how many callbacks its owner frees it (0 = never).
+ * Then bytes of the server, but for
  *     \1     what came so far arrives as one piece      \4 X   the owner does X (see `acts`)
  *     \2     the newest tag of the client               \5 X   X seconds pass
  *     \3     the oldest tag not yet named so            \6     the server hangs up
@@ -242,7 +242,8 @@ static void on_data(void *user, const imap_response *response) {
 
 static const char *const seen_flag[] = {"\\Seen", "Word", NULL}, *const subject[] = {"SUBJECT", NULL};
 static const imap_section_want section = {.kind = IMAP_SECTION_FIELDS, .fields = subject};
-static const imap_fetch_want want = {.items = IMAP_WANT_FLAGS | IMAP_WANT_STRUCTURE, .sections = &section, .section_count = 1};
+static const imap_fetch_want want = {
+    .items = IMAP_WANT_FLAGS | IMAP_WANT_STRUCTURE, .sections = &section, .section_count = 1};
 
 static void act_select(session *s, const imap_set *set, const session_call *call) {
     const imap_select_options options = {.condstore = true};
@@ -439,7 +440,8 @@ static void open_session(run *r) {
                                    .compress = (r->way & 0x10) != 0,
                                    .client_name = "fuzzer",
                                    .limits = &limits};
-    const transport_greeting greeting = {.text = "OK", .preauth = (r->way & 8) != 0, .capability = capabilities[r->way & 3], .peer = "x"};
+    const transport_greeting greeting = {
+        .text = "OK", .preauth = (r->way & 8) != 0, .capability = capabilities[r->way & 3], .peer = "x"};
 
     memory = (session_idle_memory){0};
     r->session = session_new(r->loop, NULL, &r->random, &config, &events, r, &log);

@@ -1,6 +1,6 @@
 /*
- * One value, read in each way that header fields are read: as addresses, as a content type with a file name, as text, and
- * as a whole block that covers some names.
+ * One value, read in each way that header fields are read: as addresses, as a content type with a file name, as text,
+ * and as a whole block that covers some names.
  */
 #include "mail/runtime.h"
 #include "src/mail/charset_priv.h"

@@ -1,4 +1,4 @@
-/* Bytes from the other process: nothing may be read outside the frame, and what decodes must encode and decode again. */
+/* Bytes from the other process: nothing is read outside the frame, and what decodes must encode and decode again. */
 #include "wire/frame.h"
 
 #include <stdlib.h>

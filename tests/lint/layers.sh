@@ -37,6 +37,7 @@ BEGIN {
 END { exit bad }'
 twice=$(for lib in "${BUILD:-build}"/lib/*.a; do
     [ -f "$lib" ] || continue
-    nm --defined-only -g "$lib" 2>/dev/null | awk -v lib="$(basename "$lib" .a)" 'NF == 3 && $2 ~ /[TDBRC]/ && !seen[$3]++ { print $3, lib }'
+    nm --defined-only -g "$lib" 2>/dev/null |
+        awk -v lib="$(basename "$lib" .a)" 'NF == 3 && $2 ~ /[TDBRC]/ && !seen[$3]++ { print $3, lib }'
 done | sort | awk '{ n[$1]++; in_[$1] = in_[$1] " " $2 } END { for (k in n) if (n[k] > 1) print k " is defined in" in_[k] }')
 [ -z "$twice" ] || { echo "$twice"; exit 1; }

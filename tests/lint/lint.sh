@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the compilers do not say: clang-tidy, cppcheck, luacheck, shellcheck where installed, manual pages, and the sizes of
-# functions (hard stop 80 lines) and files (900). Installs what it needs.
+# What the compilers do not say: clang-tidy, cppcheck, luacheck, shellcheck where installed, manual pages, and the sizes
+# of functions (hard stop 80 lines) and files (900). Installs what it needs.
 set -u
 cd "$(dirname "$0")/../.."
 tests/deps.sh clang-tidy cppcheck lua-check mandoc
@@ -16,14 +16,18 @@ for f in $(git ls-files 'src/*.[ch]' 'include/*.h'); do
 done
 
 echo "cppcheck"
-cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem \
+cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+    --suppress=missingIncludeSystem \
     --suppress=unknownMacro --suppress=nullPointerRedundantCheck --suppress=internalAstError \
     -j2 -Iinclude -I. -D__GNUC__ src || bad=1
 
 echo "clang-tidy"
-flags="-std=c17 -D_GNU_SOURCE -DMAILRULED_VERSION=\\\"x\\\" -Iinclude -I. $(pkg-config --cflags glib-2.0 gmime-3.0 lua5.4 libpcre2-8 jansson msgpack libuv libcurl openssl sqlite3 libseccomp)"
+packages="glib-2.0 gmime-3.0 lua5.4 libpcre2-8 jansson msgpack libuv libcurl openssl sqlite3 libseccomp"
 # shellcheck disable=SC2086
-git ls-files 'src/*.c' | xargs -n 8 -P 2 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$@" -- '"$flags"' 2>/dev/null' sh || bad=1
+flags="-std=c17 -D_GNU_SOURCE -DMAILRULED_VERSION=\\\"x\\\" -Iinclude -I. $(pkg-config --cflags $packages)"
+# shellcheck disable=SC2086
+git ls-files 'src/*.c' |
+    xargs -n 8 -P 2 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$@" -- '"$flags"' 2>/dev/null' sh || bad=1
 
 echo "luacheck"
 luacheck --quiet $(git ls-files '*.lua' | grep -v '^examples/demo.lua$') || bad=1

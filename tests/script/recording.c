@@ -494,7 +494,8 @@ static bool load_server(recording *r, GPtrArray *lines) {
         return load_mentioned(r, lines);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(usual); i++) {
-        if (!add_named(r, usual[i].command, usual[i].file, usual[i].before) && strcmp(usual[i].file, "authenticate") == 0) {
+        if (!add_named(r, usual[i].command, usual[i].file, usual[i].before) &&
+            strcmp(usual[i].file, "authenticate") == 0) {
             recorded_step *login = new_step(usual[i].command, r->steps->len);
             read_answer(login, r->dir, "OK");
             g_ptr_array_add(r->steps, login);

@@ -3,11 +3,13 @@
  * them. tests/dialog/README.md tells how to run it by hand.
  *
  * The directory: SERVER/NAME.txt is one reply, whole, with its CRLFs; "A########" stands for the tag. conversations.tsv
- * has a line for each command of a conversation: class, method, number, command, and what answered it: "SERVER/NAME.txt",
- * "inline:TEXT" (both texts C-escaped), "OK", "NO", "BAD", or "Plus" for a continuation. A conversation is called
- * "CLASS/METHOD"; it is played as that server, one command after the other, whatever words a client has for it.
+ * has a line for each command of a conversation: class, method, number, command, and what answered it:
+ * "SERVER/NAME.txt", "inline:TEXT" (both texts C-escaped), "OK", "NO", "BAD", or "Plus" for a continuation. A
+ * conversation is called "CLASS/METHOD"; it is played as that server, one command after the other, whatever words a
+ * client has for it.
  *
- * A server is called by its directory. It is made of all that is recorded of it, each reply as often as it is asked for.
+ * A server is called by its directory. It is made of all that is recorded of it, each reply as often as it is asked
+ * for.
  *
  * Nothing of such a directory is ever part of this project: where it is absent, tests are skipped.
  */

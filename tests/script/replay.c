@@ -114,7 +114,8 @@ static bool about_inbox(const recorded_command *command) {
 }
 
 static void make_up_login(visit *v, const recorded_command *command) {
-    g_autofree char *name = g_build_filename(v->server->recording->dir, v->server->recording->server, "authenticate.txt", NULL);
+    g_autofree char *name =
+        g_build_filename(v->server->recording->dir, v->server->recording->server, "authenticate.txt", NULL);
     g_autofree char *text = NULL;
 
     v->logged_in = true;

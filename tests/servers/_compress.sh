@@ -1,7 +1,7 @@
 #!/bin/sh
-# _compress.sh SERVER - COMPRESS=DEFLATE on dovecot or cyrus: watch, move, webhook, connections that are cut at any octet,
-# switched off, refused; and how much less goes over the wire, counted by a proxy. With CORPUS_DIR the mail for that is what
-# people have sent, else made up.
+# _compress.sh SERVER - COMPRESS=DEFLATE on dovecot or cyrus: watch, move, webhook, connections that are cut at any
+# octet, switched off, refused; and how much less goes over the wire, counted by a proxy. With CORPUS_DIR the mail for
+# that is what people have sent, else made up.
 server=$1
 server_tool="$server.sh"
 . "$(dirname "$0")/_lib.sh"
@@ -94,15 +94,17 @@ long_command_and_literal() {
         i=$((i + 1))
     done >"$box/names"
     # shellcheck disable=SC2046
-    deliver $(cat "$box/names") && start_daemon && wait_for 60 moved 150 && wait_for 60 posts 150 && each_once 150 Done && stop_daemon
+    deliver $(cat "$box/names") && start_daemon && wait_for 60 moved 150 && wait_for 60 posts 150 &&
+        each_once 150 Done && stop_daemon
 }
 
-# --- how much less ------------------------------------------------------------------------------------------------------------
+# --- how much less ----------------------------------------------------------------------------------------------------
 
 # Mail as people send it, or as near as can be.
 real_mail() {
     found=''
-    [ ! -d "${CORPUS_DIR:-}/mail" ] || found=$(find "$CORPUS_DIR/mail" -name '*.eml' -size -60k | LC_ALL=C sort | head -n 150)
+    [ ! -d "${CORPUS_DIR:-}/mail" ] ||
+        found=$(find "$CORPUS_DIR/mail" -name '*.eml' -size -60k | LC_ALL=C sort | head -n 150)
     if [ -z "$found" ]; then
         i=0
         while [ $i -lt 150 ]; do
@@ -151,7 +153,8 @@ reduction() {
     expect "less than half of it, found $down of $plain" test $((down * 2)) -lt "$plain" || return 1
     # What `status` says is what the proxy saw, but for the greeting and what the login is preceded by; and it tells how
     # much that was before.
-    expect "the wire is counted" test "$(told bytes_in)" -le "$down" -a $((down - $(told bytes_in))) -le 1000 || return 1
+    expect "the wire is counted" test "$(told bytes_in)" -le "$down" -a $((down - $(told bytes_in))) -le 1000 ||
+        return 1
     expect "and what it held" test "$(told uncompressed_in)" -gt $((plain * 9 / 10)) || return 1
 }
 

@@ -1,6 +1,8 @@
-# Sourced by the tests here: a private Dovecot for the script, and for each test a mailbox, a config and a daemon of its own.
+# Sourced by the tests here: a private Dovecot for the script, and for each test a mailbox, a config and a daemon of its
+# own.
 #
-#     test_case NAME FUNCTION      runs FUNCTION with a fresh mailbox; prints "ok NAME" or "FAIL NAME" with the daemon's log
+#     test_case NAME FUNCTION      runs FUNCTION with a fresh mailbox; prints "ok NAME" or "FAIL NAME" with the daemon's
+#                                  log
 #     finish                       last line of a script: its exit status
 #
 # In a test: $user, $box (the folder of its files), $log (the daemon's), $port (where the daemon connects: Dovecot, or a
@@ -43,7 +45,7 @@ expect() { # TEXT COMMAND...
     "$@" >/dev/null 2>&1 || { echo "  expected: $expected ($*)"; return 1; }
 }
 
-# --- the servers ------------------------------------------------------------------------------------------------------------
+# --- the servers ------------------------------------------------------------------------------------------------------
 
 start_server() { # USERS, one for each test; EXTRA as in the tool
     users=${1:-20}
@@ -74,7 +76,7 @@ start_proxy() { # options of proxy, then nothing: to Dovecot's plain port, or $1
     port=$(cat "$box/proxy_port")
 }
 
-# --- the daemon ------------------------------------------------------------------------------------------------------------
+# --- the daemon -------------------------------------------------------------------------------------------------------
 
 # config MORE: the account "test" on $port with MORE inside it, then standard input. config_text writes only that.
 config() {
@@ -128,12 +130,13 @@ status_says() { "$MAILRULED" status 2>&1 | grep -q -e "$1"; }
 queue_says() { "$MAILRULED" queue 2>&1 | grep -q -e "$1"; }
 queue_is_empty() { queue_says 'nothing waits and nothing is parked'; }
 
-# --- mail ------------------------------------------------------------------------------------------------------------------
+# --- mail -------------------------------------------------------------------------------------------------------------
 
 message() { # NAME [HEADER LINE...]: to standard output
     name=$1
     shift
-    printf 'From: Sender <sender@example.net>\nTo: %s@example.com\nSubject: %s\nMessage-ID: <%s@test>\n' "$user" "$name" "$name"
+    printf 'From: Sender <sender@example.net>\nTo: %s@example.com\nSubject: %s\nMessage-ID: <%s@test>\n' "$user" \
+        "$name" "$name"
     printf 'Date: Sun, 22 Nov 2026 10:00:00 +0000\n'
     for header in "$@"; do printf '%s\n' "$header"; done
     printf '\nText of %s, secret-of-the-body.\n' "$name"
@@ -161,7 +164,8 @@ maildir() { # FOLDER to its directory
 # Names of the messages in FOLDER, one a line, in no order.
 contents() {
     folder_dir=$(maildir "$1")
-    [ ! -d "$folder_dir/cur" ] || find "$folder_dir/cur" "$folder_dir/new" -type f -exec sed -n 's/^Message-ID: <\(.*\)@test>.*/\1/p' {} +
+    [ ! -d "$folder_dir/cur" ] ||
+        find "$folder_dir/cur" "$folder_dir/new" -type f -exec sed -n 's/^Message-ID: <\(.*\)@test>.*/\1/p' {} +
 }
 count() { contents "$1" | wc -l; }
 has() { contents "$1" | grep -qx -e "$2"; }
@@ -198,7 +202,19 @@ each_once() { # COUNT FOLDER
     expect "each for another message" test "$(posted | cut -d' ' -f2- | sort -u | wc -l)" -eq "$1"
 }
 
-# --- cases --------------------------------------------------------------------------------------------------------------------
+# --- the simplest rule ------------------------------------------------------------------------------------------------
+
+flag_all() { # MORE of the account
+    config "$1" <<'EOT'
+rule "all" { when = from:contains "@", actions = { flag "Handled" } }
+EOT
+}
+handled_once() { # NAME UID
+    wait_for 40 is_flagged INBOX "$1" Handled || return 1
+    expect "$1 was evaluated once" test "$(log_count "uid=$2 .*-> evaluating")" -eq 1
+}
+
+# --- cases ------------------------------------------------------------------------------------------------------------
 
 fresh() {
     cases=$((cases + 1))

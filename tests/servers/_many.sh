@@ -1,4 +1,5 @@
-# Sourced by what measures or tests many accounts, after _lib.sh: a chain of certificates, idle servers, their accounts, a daemon.
+# Sourced by what measures or tests many accounts, after _lib.sh: a chain of certificates, idle servers, their accounts,
+# a daemon.
 ulimit -n "$(ulimit -H -n)"
 
 # A chain of three, as servers on the Internet have.
@@ -6,18 +7,21 @@ certificates() {
     (
         cd "$dir" || exit 1
         for one in ca inter leaf; do
-            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$one" -keyout $one.key -out $one.csr
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$one" -keyout $one.key \
+                -out $one.csr
         done
         printf 'basicConstraints=critical,CA:TRUE\n' >ca.ext
         printf 'subjectAltName=IP:127.0.0.1\n' >leaf.ext
         openssl x509 -req -in ca.csr -signkey ca.key -days 2 -extfile ca.ext -out ca.pem
         openssl x509 -req -in inter.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ca.ext -out inter.pem
-        openssl x509 -req -in leaf.csr -CA inter.pem -CAkey inter.key -CAcreateserial -days 2 -extfile leaf.ext -out leaf.pem
+        openssl x509 -req -in leaf.csr -CA inter.pem -CAkey inter.key -CAcreateserial -days 2 -extfile leaf.ext \
+            -out leaf.pem
         cat leaf.pem inter.pem >chain.pem
     ) >"$dir/openssl.out" 2>&1 || { cat "$dir/openssl.out"; exit 1; }
 }
 
-# serve NAME [options of idle_server]: sets $server, and $port on the first call for that name; later ones take it again.
+# serve NAME [options of idle_server]: sets $server, and $port on the first call for that name; later ones take it
+# again.
 serve() {
     name=$1
     shift

@@ -1,6 +1,6 @@
 # Sourced behind _lib.sh: the daemon against a dialogue (tests/dialog/README.md), from its login on.
-# dialogue CAPABILITIES: login and all that is the same each time are answered by themselves; standard input is the rest,
-# which begins with the daemon in IDLE on an empty INBOX. $script_header: more lines of the header.
+# dialogue CAPABILITIES: login and all that is the same each time are answered by themselves; standard input is the
+# rest, which begins with the daemon in IDLE on an empty INBOX. $script_header: more lines of the header.
 dialogue() {
     cat <<EOT
 tls: none
@@ -58,15 +58,29 @@ S: <t> OK bye
 EOT
 }
 
+# data UID NAME [SUBJECT]: what the daemon fetches of a new message.
+data() {
+    printf 'S-: * 1 FETCH (UID %s FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500' "$1"
+    printf '%s\n' ' BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] ' \
+        "L: From: a@b.example\\r\\nSubject: ${3:-one}\\r\\nMessage-ID: <$2@test>\\r\\n\\r\\n" 'S: )'
+}
+
 # One message arrives, UID 10.
-arrival='C: <i> IDLE
+arrival="C: <i> IDLE
 S: + idling
 S: * 1 EXISTS
 C: <t> UID FETCH 10:* ...
-S-: * 1 FETCH (UID 10 FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] 
-L: From: a@b.example\r\nSubject: one\r\nMessage-ID: <one@test>\r\n\r\n
-S: )
-S: <t> OK done'
+$(data 10 one)
+S: <t> OK done"
+
+# A new connection finds it where it was.
+reconnected='reconnect
+S: * OK ready again
+C: <t> SELECT INBOX
+S: * 1 EXISTS
+S: * OK [UIDVALIDITY 7] UIDs valid
+S: * OK [UIDNEXT 11] next
+S: <t> OK [READ-WRITE] selected'
 
 play() { # CAPABILITIES; the dialogue on standard input; then the daemon runs on it
     dialogue "$1" >"$box/dialogue"

@@ -15,7 +15,9 @@ rule "archive" { when = subject:is "archive", actions = { archive() } }
 rule "post"    { when = subject:is "post",    actions = { post "hook" } }
 rule "stop"    { when = subject:is "stop",    actions = { flag "Before", stop() } }
 rule "behind"  { when = subject:is "stop",    actions = { flag "Behind" } }
-rule "several" { when = subject:is "several", actions = { flag "\\Seen", copy "Copied", post "hook", flag "Label", move "Moved" } }
+rule "several" {
+  when = subject:is "several", actions = { flag "\\Seen", copy "Copied", post "hook", flag "Label", move "Moved" },
+}
 EOT
     start_daemon || return 1
     deliver move copy flag unflag delete junk archive post stop several || return 1

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What comes down the wire, counted by a proxy between the daemon and a real Dovecot: header rules fetch no bodies, body rules
-# the text and no attachment, rules about attachments the structure only. FULL=1: as many messages as the promise names
-# (1,000 of 1 MB); else fewer.
+# What comes down the wire, counted by a proxy between the daemon and a real Dovecot: header rules fetch no bodies, body
+# rules the text and no attachment, rules about attachments the structure only. FULL=1: as many messages as the promise
+# names (1,000 of 1 MB); else fewer.
 . "$(dirname "$0")/_lib.sh"
 many=100 few=4
 [ -z "${FULL:-}" ] || many=1000 few=20
@@ -100,7 +100,9 @@ EOT
 attachment_rule() {
     what="a rule about attachments, 10 MB attached"
     put "$few" attached_message && per_message "$few" 4096 Done <<'EOT'
-rule "films" { when = attachment.name:glob "*.bin" & attachment.type:is "application/octet-stream", actions = { move "Done" } }
+rule "films" {
+  when = attachment.name:glob "*.bin" & attachment.type:is "application/octet-stream", actions = { move "Done" },
+}
 EOT
 }
 function_rule() {

@@ -1,13 +1,15 @@
 #!/bin/sh
-# Rules on changed flags and on messages that went, with all that Dovecot offers for it and with less: what another client
-# does is told once, live, while the daemon is down, and whenever it is killed; what the daemon does itself is not.
+# Rules on changed flags and on messages that went, with all that Dovecot offers for it and with less: what another
+# client does is told once, live, while the daemon is down, and whenever it is killed; what the daemon does itself is
+# not.
 #
 # FULL=1 kills it 40 times instead of 8.
 . "$(dirname "$0")/_lib.sh"
 start_server 30
 
 # What each test runs with.
-with_qresync='' with_condstore='disable_extensions = { "QRESYNC" },' with_nothing='disable_extensions = { "QRESYNC", "CONDSTORE" },'
+with_qresync='' with_condstore='disable_extensions = { "QRESYNC" },' \
+    with_nothing='disable_extensions = { "QRESYNC", "CONDSTORE" },'
 
 # MORE of the account; more rules on standard input.
 changes_config() {
@@ -24,7 +26,8 @@ begin() { # MORE of the account
     start_sink && changes_config "$1" </dev/null
 }
 
-# Each event once: "flags UID +ADDED -REMOVED", "gone UID MESSAGE-ID", sorted; repeats of a webhook under one id count once.
+# Each event once: "flags UID +ADDED -REMOVED", "gone UID MESSAGE-ID", sorted; repeats of a webhook under one id count
+# once.
 told() {
     sort -u "$hooks.bodies" 2>/dev/null | sed -n \
         -e 's/^{"id":"\([^"]*\)","type":"message.flags".*"uid":\([0-9]*\),.*"flags_added":\[\([^]]*\)\],"flags_removed":\[\([^]]*\)\].*/\1 flags \2 +\3 -\4/p' \
@@ -64,9 +67,13 @@ while_down() { # MORE
     told_once 'flags 1 +\Answered -' 'gone 2 two@test' && stop_daemon || return 1
     start_daemon && told_once 'flags 1 +\Answered -' 'gone 2 two@test' && stop_daemon
 }
-while_down_with_qresync() { while_down "$with_qresync" && expect "asked what vanished" logged 'CHANGEDSINCE.*VANISHED'; }
+while_down_with_qresync() {
+    while_down "$with_qresync" && expect "asked what vanished" logged 'CHANGEDSINCE.*VANISHED'
+}
 while_down_with_condstore() { while_down "$with_condstore" && expect "asked what changed" logged 'CHANGEDSINCE'; }
-while_down_with_nothing() { while_down "$with_nothing" && expect "no CHANGEDSINCE" test "$(log_count CHANGEDSINCE)" -eq 0; }
+while_down_with_nothing() {
+    while_down "$with_nothing" && expect "no CHANGEDSINCE" test "$(log_count CHANGEDSINCE)" -eq 0
+}
 
 first_sight() {
     start_sink && deliver old1 old2 && changes_config '' </dev/null || return 1
@@ -75,7 +82,8 @@ first_sight() {
     told_once 'flags 2 +\Flagged -' && stop_daemon || return 1
     # Without such rules nothing is kept, so that old changes are not told when there are some again.
     config '' </dev/null && start_daemon && stop_daemon || return 1
-    imap "SELECT INBOX" 'UID STORE 1:2 -FLAGS (\Flagged)' >/dev/null && changes_config '' </dev/null && start_daemon || return 1
+    imap "SELECT INBOX" 'UID STORE 1:2 -FLAGS (\Flagged)' >/dev/null && changes_config '' </dev/null && start_daemon ||
+        return 1
     told_once 'flags 2 +\Flagged -' && stop_daemon
 }
 
@@ -106,7 +114,8 @@ EOT
 
 # Killed while it is about to tell the server, and right after the server has done it.
 killed_around_a_store() {
-    start_sink && start_proxy -h "S:OK Store completed:$box/stored" && changes_config "$with_condstore" <<'EOT' || return 1
+    start_sink && start_proxy -h "S:OK Store completed:$box/stored" &&
+        changes_config "$with_condstore" <<'EOT' || return 1
 rule "label" { actions = { flag "Label" } }
 EOT
     start_daemon && touch "$box/stored.arm" && deliver one || return 1

@@ -24,7 +24,8 @@ for server in $servers; do
 done
 failed=0
 for server in $servers; do
-    wait "$(cat "$said/$server.pid")" || { failed=1; grep -q '^FAIL ' "$said/$server" || echo "FAIL $server ended early"; }
+    wait "$(cat "$said/$server.pid")" ||
+        { failed=1; grep -q '^FAIL ' "$said/$server" || echo "FAIL $server ended early"; }
     cat "$said/$server"
 done
 pids=''

@@ -3,18 +3,9 @@
 . "$(dirname "$0")/_lib.sh"
 start_server 20
 
-flag_all() { # MORE of the account
-    config "$1" <<'EOT'
-rule "all" { when = from:contains "@", actions = { flag "Handled" } }
-EOT
-}
 restart_server() { "$TESTS/tools/dovecot.sh" restart "$dir/server" >/dev/null 2>&1; }
 logins() { grep -c ' C .*\(AUTHENTICATE\|LOGIN\) ' "$box/wire"; }
 connections() { grep -c ' + ' "$box/wire"; }
-handled_once() { # NAME
-    wait_for 40 is_flagged INBOX "$1" Handled || return 1
-    expect "$1 was evaluated once" test "$(log_count "uid=$2 .*-> evaluating")" -eq 1
-}
 
 killed_and_restarted() {
     flag_all '' && start_daemon && deliver a && handled_once a 1 || return 1
@@ -48,23 +39,36 @@ new_certificate() { # CN
         -keyout "$dir/server/key.pem" -out "$dir/server/cert.pem" 2>/dev/null
 }
 
-another_certificate() {
+# The daemon trusts the server's certificate of now, has handled a message, and the server comes back with another one.
+meet_another_certificate() {
     cp "$dir/server/cert.pem" "$box/ca.pem" && cp "$dir/server/key.pem" "$box/key.pem" || return 1
     start_proxy "to:$IMAPS_PORT" && cat >"$box/config.lua" <<EOT || return 1
-account "test" { host = "127.0.0.1", port = $port, tls_ca = "$box/ca.pem", user = "$user", password = secret.file "password" }
+account "test" {
+  host = "127.0.0.1", port = $port, tls_ca = "$box/ca.pem", user = "$user", password = secret.file "password",
+}
 rule "all" { when = from:contains "@", actions = { flag "Handled" } }
 EOT
     start_daemon && deliver a && handled_once a 1 || return 1
     "$TESTS/tools/dovecot.sh" stop "$dir/server" >/dev/null 2>&1
     new_certificate localhost && restart_server || return 1
-    wait_for 30 status_says 'account test .*certificate.*again in' || return 1
-    deliver b || return 1
+    wait_for 30 status_says 'account test .*certificate.*again in' && deliver b
+}
+
+another_certificate() {
+    meet_another_certificate || return 1
     "$MAILRULED" pause >/dev/null && "$MAILRULED" resume >/dev/null || return 1
     expect "still refused" wait_for 20 status_says 'account test .*certificate' || return 1
     expect "no login over it" test "$(log_count '> [^ ]* \(AUTHENTICATE\|LOGIN\)')" -eq 1 || return 1
     cp "$box/ca.pem" "$dir/server/cert.pem" && cp "$box/key.pem" "$dir/server/key.pem" || return 1
     "$TESTS/tools/dovecot.sh" stop "$dir/server" >/dev/null 2>&1
     restart_server && "$MAILRULED" pause >/dev/null && "$MAILRULED" resume >/dev/null || return 1
+    handled_once b 2 && stop_daemon
+}
+
+trusted_authority_renewed() {
+    meet_another_certificate || return 1
+    cp "$dir/server/cert.pem" "$box/ca.pem" && "$MAILRULED" reload >/dev/null || return 1
+    expect "tried at once" wait_for 5 status_says 'INBOX .*\(idle\|notify\)' || return 1
     handled_once b 2 && stop_daemon
 }
 
@@ -85,7 +89,8 @@ login_then_drop() {
     wait_for 60 cuts_are 4 || return 1
     expect "at most a login a second" test "$(logins)" -le $(($(date +%s) - begun + 1)) || return 1
     expect "the backoff grows: one of the waits is longer than the first can be" \
-        sh -c "sed -n 's/.*again in \([0-9]*\)[.0-9]*s.*/\1/p' '$log' | awk '\$1 >= 2 { ok = 1 } END { exit !ok }'" || return 1
+        sh -c "sed -n 's/.*again in \([0-9]*\)[.0-9]*s.*/\1/p' '$log' | awk '\$1 >= 2 { ok = 1 } END { exit !ok }'" ||
+            return 1
     rm "$box/cut.arm"
     deliver a && wait_for 60 status_says 'INBOX .*\(idle\|notify\)' && stop_daemon
 }
@@ -121,7 +126,9 @@ others_go_on() {
     start_proxy -b "$box/dark" && touch "$box/dark" || return 1
     cat >"$box/config.lua" <<EOT
 account "hangs" { host = "127.0.0.1", port = $port, tls = "none", user = "$user", password = secret.file "password" }
-account "works" { host = "127.0.0.1", port = $IMAP_PORT, tls = "none", user = "$user", password = secret.file "password" }
+account "works" {
+  host = "127.0.0.1", port = $IMAP_PORT, tls = "none", user = "$user", password = secret.file "password",
+}
 rule "all" { when = from:contains "@", actions = { flag "Handled" } }
 EOT
     start_daemon && deliver a && handled_once a 1 || return 1
@@ -130,11 +137,13 @@ EOT
 }
 
 many_folders_on_one_connection() {
-    flag_all 'watch = { "INBOX", "A", "B", "C" }, connections = 1, poll = "1s",' && imap 'CREATE A' 'CREATE B' 'CREATE C' || return 1
+    flag_all 'watch = { "INBOX", "A", "B", "C" }, connections = 1, poll = "1s",' &&
+        imap 'CREATE A' 'CREATE B' 'CREATE C' || return 1
     daemon && wait_for 30 watching_more_than 3 || return 1
     deliver a b c || return 1
     imap 'SELECT INBOX' 'UID COPY 1 A' 'UID COPY 2 B' 'UID COPY 3 C' || return 1
-    wait_for 20 is_flagged A a Handled && wait_for 20 is_flagged B b Handled && wait_for 20 is_flagged C c Handled || return 1
+    wait_for 20 is_flagged A a Handled && wait_for 20 is_flagged B b Handled && wait_for 20 is_flagged C c Handled ||
+        return 1
     deliver d && wait_for 20 is_flagged INBOX d Handled || return 1
     expect "one connection" test "$(log_count 'connected to 127.0.0.1, ')" -eq 1 || return 1
     imap 'DELETE B' 'CREATE Other' && deliver e && wait_for 20 is_flagged INBOX e Handled || return 1
@@ -146,6 +155,7 @@ test_case the_server_is_killed_and_comes_back killed_and_restarted
 test_case fault_13_the_server_says_bye stopped_with_bye
 test_case fault_14_the_connection_falls_silent silence
 test_case fault_06_the_server_comes_back_with_another_certificate another_certificate
+test_case a_renewed_authority_is_trusted_after_a_reload trusted_authority_renewed
 test_case fault_09_a_wrong_password_is_tried_once_and_named wrong_password
 test_case fault_08_login_accepted_then_dropped_again_and_again login_then_drop
 test_case fault_03_credentials_are_never_sent_in_clear never_in_clear

@@ -20,14 +20,16 @@ status_and_queue() {
     rule_flag A && exits 75 "$MAILRULED" status || return 1
     start_daemon && deliver a || return 1
     wait_for 20 is_flagged INBOX a A || return 1
-    expect "the folder, how it is watched, what came" status_says 'INBOX .*\(idle\|notify\), complete .* 1 new' || return 1
+    expect "the folder, how it is watched, what came" status_says 'INBOX .*\(idle\|notify\), complete .* 1 new' ||
+        return 1
     expect "the account" status_says '^account test .*' || return 1
     expect "JSON" sh -c '"$MAILRULED" status --json | lua5.4 -e "local s = io.read([[a]]); assert(s:match([[^{.*}%s*$]]))"' || return 1
     expect "an empty queue" queue_is_empty || return 1
     expect "empty in JSON" test "$("$MAILRULED" queue --json)" = "[]" || return 1
     expect "only its owner may ask" test "$(stat -c %a "$box/state/control.sock")" = 600 || return 1
     expect "only its owner sees the state" test "$(stat -c %a "$box/state")" = 700 || return 1
-    exits 2 "$MAILRULED" retry nonsense && exits 1 "$MAILRULED" retry 4711 && exits 1 "$MAILRULED" pause nobody || return 1
+    exits 2 "$MAILRULED" retry nonsense && exits 1 "$MAILRULED" retry 4711 && exits 1 "$MAILRULED" pause nobody ||
+        return 1
     stop_daemon && exits 75 "$MAILRULED" queue
 }
 
@@ -49,6 +51,27 @@ hup_reloads() {
     kill -HUP "$daemon" && wait_for 10 logged 'config not reloaded' || return 1
     rule_flag After && kill -HUP "$daemon" && wait_for 10 logged 'config reloaded' || return 1
     deliver a && wait_for 20 is_flagged INBOX a After && stop_daemon
+}
+
+# The process that has read the config is gone with all evaluators, and the file has changed for the worse meanwhile.
+reader_dies() {
+    rule_flag Before && start_daemon && deliver a && wait_for 20 is_flagged INBOX a Before || return 1
+    cp "$box/config.lua" "$box/good.lua" && echo 'rule "broken" {' >"$box/config.lua"
+    kill -KILL "$(pgrep -P "$daemon")" || return 1
+    wait_for 10 logged 'the evaluator that read the config was killed' || return 1
+    not_evaluated() { "$MAILRULED" status -c "$box/good.lua" | grep -q '^no message is evaluated .*config.lua:'; }
+    wait_for 10 not_evaluated || return 1
+    sleep 2 # in which it is read again more than once
+    expect "said once" test "$(log_count 'no message is evaluated until it is: ')" -eq 1 || return 1
+    expect "not that the old one is in use" test "$(log_count 'stays in use')" -eq 0 || return 1
+    exits 78 "$MAILRULED" reload -c "$box/good.lua" || return 1
+    expect "said to whom asks" test "$(log_count 'no message is evaluated until it is: ')" -eq 2 || return 1
+    echo 'rule "other" { wehn = 1 }' >"$box/config.lua"
+    wait_for 60 logged 'no message is evaluated until it is: .*wehn' || return 1
+    deliver b && rule_flag After && wait_for 60 is_flagged INBOX b After || return 1
+    expect "said that it is good" logged 'config read again' || return 1
+    not_evaluated && echo "  status still says that nothing is evaluated" && return 1
+    stop_daemon
 }
 
 reload_changes_the_account() {
@@ -162,6 +185,7 @@ EOT
 test_case status_and_queue_and_who_may_ask status_and_queue
 test_case reload_of_a_bad_config_keeps_the_old_one reload_keeps_what_works
 test_case hup_reloads hup_reloads
+test_case a_config_read_again_because_its_reader_died_says_what_is_so reader_dies
 test_case reload_of_an_account_with_another_folder reload_changes_the_account
 test_case pause_and_resume pause_and_resume
 test_case fault_56_a_second_instance_is_refused second_instance

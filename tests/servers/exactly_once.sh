@@ -35,35 +35,19 @@ between_select_and_idle() {
     wait_for 30 done_are 3 && each_once 3 Done && stop_daemon
 }
 
-between_exists_and_fetch() {
-    begin -h "C:UID FETCH:$box/fetch" && start_daemon || return 1
-    touch "$box/fetch.arm"
+# The first message is under way, and what it waits for is held back while others come.
+while_held_back() { # C or S, and the text that is held
+    begin -h "$1:$box/held" && start_daemon || return 1
+    touch "$box/held.arm"
     deliver first || return 1
-    wait_for 30 test -e "$box/fetch.held" || return 1
+    wait_for 30 test -e "$box/held.held" || return 1
     deliver gap1 gap2 || return 1
-    touch "$box/fetch.go"
+    touch "$box/held.go"
     wait_for 30 done_are 3 && each_once 3 Done && stop_daemon
 }
-
-before_done_reaches_the_server() {
-    begin -h "C:DONE:$box/done" && start_daemon || return 1
-    touch "$box/done.arm"
-    deliver first || return 1
-    wait_for 30 test -e "$box/done.held" || return 1
-    deliver gap1 gap2 || return 1
-    touch "$box/done.go"
-    wait_for 30 done_are 3 && each_once 3 Done && stop_daemon
-}
-
-between_done_and_its_ok() {
-    begin -h "S:OK Idle completed:$box/ok" && start_daemon || return 1
-    touch "$box/ok.arm"
-    deliver first || return 1
-    wait_for 30 test -e "$box/ok.held" || return 1
-    deliver gap1 gap2 || return 1
-    touch "$box/ok.go"
-    wait_for 30 done_are 3 && each_once 3 Done && stop_daemon
-}
+between_exists_and_fetch() { while_held_back 'C:UID FETCH'; }
+before_done_reaches_the_server() { while_held_back 'C:DONE'; }
+between_done_and_its_ok() { while_held_back 'S:OK Idle completed'; }
 
 killed_and_started() {
     begin && start_daemon || return 1

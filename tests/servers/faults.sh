@@ -3,15 +3,6 @@
 . "$(dirname "$0")/_lib.sh"
 start_server 20
 
-flag_all() { # MORE of the account
-    config "$1" <<'EOT'
-rule "all" { when = from:contains "@", actions = { flag "Handled" } }
-EOT
-}
-handled_once() { # NAME
-    wait_for 40 is_flagged INBOX "$1" Handled || return 1
-    expect "$1 was evaluated once" test "$(log_count "uid=$2 .*-> evaluating")" -eq 1
-}
 seconds_since() { echo $(($(date +%s) - $1)); }
 log_has() { [ "$(log_count "$2")" -ge "$1" ]; }
 
@@ -25,10 +16,10 @@ play() { # $box/dialogue
 }
 followed() { wait "$script" || { cat "$box/script.err"; return 1; }; }
 
-# --- a connection that is dead, and nobody was told ---------------------------------------------------------------------------
+# --- a connection that is dead, and nobody was told -------------------------------------------------------------------
 
-# What the server pushes is held back on its way for good; a new connection works. With an IDLE of at most 3 s and 2 s for an
-# answer that is found out within 5 s; some more for a slow machine.
+# What the server pushes is held back on its way for good; a new connection works. With an IDLE of at most 3 s and 2 s
+# for an answer that is found out within 5 s; some more for a slow machine.
 dead_while_idling() {
     start_proxy -h "S:EXISTS:$box/hold" || return 1
     flag_all 'idle_renew = "3s", timeout = "2s",' && start_daemon || return 1
@@ -41,12 +32,14 @@ dead_while_idling() {
     expect "connected twice" test "$(log_count 'connected to 127.0.0.1,')" -eq 2 && stop_daemon
 }
 
-# The machine sleeps for longer than a connection may be trusted (15 s); one of two has died meanwhile. Each is asked, the dead
-# one is found within 5 s, the other one stays.
+# The machine sleeps for longer than a connection may be trusted (15 s); one of two has died meanwhile. Each is asked,
+# the dead one is found within 5 s, the other one stays.
 slept() {
     start_proxy -b "$box/dark" && cat >"$box/config.lua" <<EOT || return 1
 account "dies" { host = "127.0.0.1", port = $port, tls = "none", user = "$user", password = secret.file "password" }
-account "lives" { host = "127.0.0.1", port = $IMAP_PORT, tls = "none", user = "user19", password = secret.file "password" }
+account "lives" {
+  host = "127.0.0.1", port = $IMAP_PORT, tls = "none", user = "user19", password = secret.file "password",
+}
 rule "all" { when = from:contains "@", actions = { flag "Handled" } }
 EOT
     daemon && wait_for 30 log_has 2 'msg=watching' && wait_for 10 log_has 2 'msg="< +"' || return 1
@@ -60,10 +53,11 @@ EOT
     expect "within 5 s and some" test "$(seconds_since "$since")" -le 9 || return 1
     rm "$box/dark"
     handled_once a 1 || return 1
-    expect "the other connection stayed" test "$(log_count 'account=lives.*connected to 127.0.0.1,')" -eq 1 && stop_daemon
+    expect "the other connection stayed" test "$(log_count 'account=lives.*connected to 127.0.0.1,')" -eq 1 &&
+        stop_daemon
 }
 
-# --- access tokens --------------------------------------------------------------------------------------------------------------
+# --- access tokens ----------------------------------------------------------------------------------------------------
 
 # The password is a command that gives token-1, token-2, ...
 with_tokens() {
@@ -75,7 +69,8 @@ EOT
     chmod 700 "$box/token"
     cat >"$box/config.lua" <<EOT
 account "test" {
-  host = "127.0.0.1", port = $port, tls = "none", user = "$user", auth = "xoauth2", password = secret.command { "$box/token" },
+  host = "127.0.0.1", port = $port, tls = "none", user = "$user", auth = "xoauth2",
+  password = secret.command { "$box/token" },
 }
 rule "all" { when = from:contains "@", actions = { flag "Handled" } }
 EOT

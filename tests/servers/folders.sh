@@ -11,7 +11,8 @@ EOT
     wait_for 30 has_count "Deep/New Folder" 12 || return 1
     deliver_many 3 later || return 1
     wait_for 30 has_count "Deep/New Folder" 15 || return 1
-    expect "said that it made the folder, once" test "$(log_count 'folder .*Deep/New Folder.* created')" -eq 1 || return 1
+    expect "said that it made the folder, once" test "$(log_count 'folder .*Deep/New Folder.* created')" -eq 1 ||
+        return 1
     expect "one CREATE" test "$(log_count '> [^ ]* CREATE ')" -eq 1 || return 1
     expect "subscribed" imap_says 'Deep/New Folder' 'LSUB "" "*"' && stop_daemon
 }
@@ -111,7 +112,8 @@ EOT
 
 # The folder is made anew while moves are queued (the connection is dark): the old UIDs belong to others now.
 uidvalidity_changes_with_queued_actions() {
-    start_sink -d 0 && start_proxy -c "C:UID MOVE:$box/cut" -c "C:AUTHENTICATE:$box/login" && config '' <<'EOT' || return 1
+    start_sink -d 0 && start_proxy -c "C:UID MOVE:$box/cut" -c "C:AUTHENTICATE:$box/login" &&
+        config '' <<'EOT' || return 1
 rule "bad" { when = subject:contains "bad", actions = { move "Bad" } }
 EOT
     start_daemon || return 1

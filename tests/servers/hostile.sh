@@ -33,7 +33,8 @@ explodes() { # RULE NAME, PATTERN of its error
     keeper_is_flat "$before" || return 1
     deliver tame || return 1
     wait_for 20 is_flagged INBOX tame Tame || return 1
-    expect "nothing was done to the bomb" test -z "$(flags_of INBOX bomb | tr -d ' ' | sed 's/.Recent//')" && stop_daemon
+    expect "nothing was done to the bomb" test -z "$(flags_of INBOX bomb | tr -d ' ' | sed 's/.Recent//')" &&
+        stop_daemon
 }
 
 a_loop_without_end() {
@@ -93,7 +94,9 @@ EOT
 a_header_that_nests() {
     bomb <<EOT || return 1
 $calm
-rule "to" { folder = "INBOX", when = to:address "x@y.example" | subject:is "bomb" | subject:is "tame", actions = { flag "Tame" } }
+rule "to" {
+  folder = "INBOX", when = to:address "x@y.example" | subject:is "bomb" | subject:is "tame", actions = { flag "Tame" },
+}
 EOT
     before=$(rss)
     {
@@ -132,7 +135,8 @@ EOT
     deliver bomb bomb2 || return 1
     wait_for 20 queue_says 'INBOX/2  rule error: .*config.lua:[0-9]*: .*not today' || return 1
     wait_for 20 queue_says 'INBOX/3  rule error' || return 1
-    first=$("$MAILRULED" queue | awk '/INBOX\/2/ { print $1 }') second=$("$MAILRULED" queue | awk '/INBOX\/3/ { print $1 }')
+    first=$("$MAILRULED" queue | awk '/INBOX\/2/ { print $1 }')
+    second=$("$MAILRULED" queue | awk '/INBOX\/3/ { print $1 }')
     expect "drop" "$MAILRULED" drop "$first" || return 1
     expect "it is gone from the queue" test "$("$MAILRULED" queue | grep -c INBOX/2)" -eq 0 || return 1
     expect "dropping again says so" test "$("$MAILRULED" drop "$first" >/dev/null 2>&1; echo $?)" -eq 1 || return 1

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Many accounts, each with an idle TLS connection, on a scripted server: what one of them gets is acted on at once, a server that
-# comes back gets them back without a storm, and whoever is in trouble holds up nobody else.
+# Many accounts, each with an idle TLS connection, on a scripted server: what one of them gets is acted on at once, a
+# server that comes back gets them back without a storm, and whoever is in trouble holds up nobody else.
 #
-#     ACCOUNTS=10000 tests/servers/many_accounts.sh      (500 by default; MAILRULED, TOOLS and TESTS as in tests/run-scripts.sh)
+#     ACCOUNTS=10000 tests/servers/many_accounts.sh      (500 by default; MAILRULED, TOOLS and TESTS as in
+#                                                        tests/run-scripts.sh)
 . "$(dirname "$0")/_lib.sh"
 . "$(dirname "$0")/_many.sh"
 accounts=${ACCOUNTS:-500}
@@ -144,7 +145,8 @@ few_descriptors() {
     ) &
     daemon=$!
     remember "$daemon"
-    expect "a warning that says what to set" wait_for 20 logged 'too few descriptors: 150 are allowed, .*LimitNOFILE=[0-9]' || return 1
+    expect "a warning that says what to set" wait_for 20 logged \
+        'too few descriptors: 150 are allowed, .*LimitNOFILE=[0-9]' || return 1
     room=$(sed -n 's/.*; \([0-9]*\) connection(s) will be open at a time.*/\1/p' "$log")
     expect "room for some: $room" test "$room" -ge 30 -a "$room" -lt 150 || return 1
     expect "$room idle, not $(ask main count)" wait_for 30 all_idle main "$room" || return 1
@@ -172,7 +174,8 @@ descriptors_run_out() {
     expect "it answers" wait_for 10 status_says 'waiting for a descriptor' || return 1
     before=$(ticks)
     sleep 2
-    expect "it does not spin: $(($(ticks) - before)) ticks" test "$(($(ticks) - before))" -le "$(getconf CLK_TCK)" || return 1
+    expect "it does not spin: $(($(ticks) - before)) ticks" test "$(($(ticks) - before))" -le "$(getconf CLK_TCK)" ||
+        return 1
     prlimit --pid "$daemon" --nofile="$(ulimit -H -n):" || return 1
     expect "all are there once there are enough" wait_for 60 all_idle main 200 || return 1
     ask main deliver 199

@@ -102,8 +102,8 @@ EOT
     folders=49
 }
 
-# NOTIFY is said anew for other rules (and after each visit) while the server still gathers what it is to push: a message
-# that came just before is told by neither. Found by a round soon after, not at the next reconcile.
+# NOTIFY is said anew for other rules (and after each visit) while the server still gathers what it is to push: a
+# message that came just before is told by neither. Found by a round soon after, not at the next reconcile.
 said_anew() {
     folders=2
     start_pushed || return 1
@@ -150,9 +150,11 @@ EOT
 
 disabled() {
     folders=5
-    make_folders && start_proxy && config_all 'disable_extensions = { "NOTIFY" }, connections = 3, poll = "1s",' && daemon || return 1
+    make_folders && start_proxy && config_all 'disable_extensions = { "NOTIFY" }, connections = 3, poll = "1s",' &&
+        daemon || return 1
     wait_for 30 watching_more_than 5 || return 1
-    expect "IDLE on the first" wait_for 10 status_says 'INBOX .*idle' && expect "and the second" status_says 'W1 .*idle' || return 1
+    expect "IDLE on the first" wait_for 10 status_says 'INBOX .*idle' &&
+        expect "and the second" status_says 'W1 .*idle' || return 1
     expect "STATUS for the rest" status_says 'W4 .*status' || return 1
     deliver_to W5 a && wait_for 20 has Target a && deliver_to INBOX b && wait_for 20 has Target b || return 1
     expect "all at once, by LIST" grep -q 'LIST .*W3.*RETURN (STATUS' "$box/wire" || return 1

@@ -4,7 +4,10 @@
 start_server 1
 umask 077
 cat >"$dir/config.lua" <<END
-account "a" { host = "127.0.0.1", port = $IMAPS_PORT, tls_ca = "$CA", user = "user1", password = "secret", watch = { "INBOX", "Nope" } }
+account "a" {
+  host = "127.0.0.1", port = $IMAPS_PORT, tls_ca = "$CA", user = "user1", password = "secret",
+  watch = { "INBOX", "Nope" },
+}
 rule "body" { when = text:contains "needle", actions = { flag "Found" } }
 END
 cat >"$dir/m.eml" <<END
@@ -42,7 +45,8 @@ verdict explain_reads_a_message_on_the_server $?
 [ $? -eq 1 ] && grep -q 'no message with this UID' "$dir/out"
 verdict explain_names_a_message_that_is_not_there $?
 
-"$MAILRULED" folders -c "$dir/good.lua" a >"$dir/out" 2>&1 && grep -q '1 .*INBOX' "$dir/out" && grep -q 'Junk' "$dir/out"
+"$MAILRULED" folders -c "$dir/good.lua" a >"$dir/out" 2>&1 && grep -q '1 .*INBOX' "$dir/out" &&
+    grep -q 'Junk' "$dir/out"
 verdict folders_are_listed_with_counts $?
 
 [ "$before" = "$(find "$dir/server/mail/user1" -name '*,S=*' | sort)" ]

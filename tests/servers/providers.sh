@@ -36,7 +36,8 @@ EOT
 no_trouble() { ! grep 'level=\(warn\|error\)' "$log" | grep -qv 'is read-only here'; }
 
 gmail() {
-    check_and_run gmail 'INBOX$' '\\All *\[Gmail\]/All Mail' '\\Junk *\[Gmail\]/Spam' '\\Trash *\[Gmail\]/Trash' || return 1
+    check_and_run gmail 'INBOX$' '\\All *\[Gmail\]/All Mail' '\\Junk *\[Gmail\]/Spam' '\\Trash *\[Gmail\]/Trash' ||
+        return 1
     expect "Gmail's own identity is asked for where it looks" logged 'X-GM-MSGID' || ! logged 'UID FETCH'
 }
 exchange() { check_and_run exchange 'INBOX$'; }

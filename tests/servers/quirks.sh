@@ -3,24 +3,20 @@
 . "$(dirname "$0")/_lib.sh"
 . "$(dirname "$0")/_script.sh"
 
-# data UID ID: what the daemon fetches of a new message.
-data() {
-    printf '%s\n' "S-: * 1 FETCH (UID $1 FLAGS () INTERNALDATE \"22-Nov-2026 10:00:00 +0000\" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] " \
-        "L: From: a@b.example\\r\\nSubject: one\\r\\nMessage-ID: <$2@test>\\r\\n\\r\\n" 'S: )'
-}
 # They arrive together, and the connection ends before anything is done to them: so the next one does it to all at once.
 arrivals() { # UIDS, ascending
     printf '%s\n' 'C: <i> IDLE' 'S: + idling' "S: * $# EXISTS" 'C: <t> UID FETCH 10:* ...' join
     for one in "$@"; do data "$one" "m$one"; done
-    printf '%s\n' 'S: <t> OK done' 'S: * BYE for a moment' send close reconnect 'S: * OK ready again' 'C: <t> SELECT INBOX' \
-        "S: * $# EXISTS" 'S: * OK [UIDVALIDITY 7] UIDs valid' "S: * OK [UIDNEXT $((one + 1))] next" 'S: <t> OK [READ-WRITE] selected'
+    printf '%s\n' 'S: <t> OK done' 'S: * BYE for a moment' send close reconnect 'S: * OK ready again' \
+        'C: <t> SELECT INBOX' "S: * $# EXISTS" 'S: * OK [UIDVALIDITY 7] UIDs valid' \
+        "S: * OK [UIDNEXT $((one + 1))] next" 'S: <t> OK [READ-WRITE] selected'
 }
 status_json() { "$MAILRULED" status --json 2>/dev/null | grep -qE -e "$1"; }
 idles() { # and says so: whatever came before has been dealt with
     printf '%s\n' 'C: <i> IDLE' 'S: + idling'
 }
 
-# --- authentication and throttling -----------------------------------------------------------------------------------------
+# --- authentication and throttling ------------------------------------------------------------------------------------
 
 not_connected() {
     play '' <<'EOT' || return 1
@@ -36,7 +32,8 @@ EOT
     status_says 'authenticated but not connected.*again in' && kill_daemon
 }
 
-# The MOVE is put off, not failed; nothing leaves for half an hour, not even over a new connection; then the daemon is ended.
+# The MOVE is put off, not failed; nothing leaves for half an hour, not even over a new connection; then the daemon is
+# ended.
 absurd_backoff() {
     play 'MOVE UIDPLUS' <<EOT || return 1
 $arrival
@@ -44,7 +41,8 @@ C: <t> UID MOVE 10 Done
 S: <t> BAD Request is throttled. Suggested Backoff Time: 99999999999 milliseconds
 $(idles)
 EOT
-    move_rule && start_daemon && wait_for 20 logged 'asks for patience: nothing is sent for \(1[89]\)[0-9][0-9] s' || return 1
+    move_rule && start_daemon && wait_for 20 logged 'asks for patience: nothing is sent for \(1[89]\)[0-9][0-9] s' ||
+        return 1
     wait_for 10 status_json '"pauses":1,"paused_ms":1[89][0-9]{5},' || return 1
     wait_for 10 logged '> [^ ]* IDLE' || return 1
     expect "one MOVE" test "$(log_count '> [^ ]* UID MOVE')" -eq 1 || return 1
@@ -64,7 +62,7 @@ EOT
     wait_for 10 status_json '"connections":0,"pauses":1,"paused_ms":[1-9][0-9]{4},' && kill_daemon
 }
 
-# --- refusals, each by its policy ---------------------------------------------------------------------------------------------
+# --- refusals, each by its policy -------------------------------------------------------------------------------------
 
 refused_move() { # ANSWER, what follows
     play 'MOVE UIDPLUS' <<EOT || return 1
@@ -121,7 +119,7 @@ EOT
     wait_for 20 queue_is_empty && followed
 }
 
-# --- a message that cannot be had ------------------------------------------------------------------------------------------------
+# --- a message that cannot be had -------------------------------------------------------------------------------------
 
 # The server chokes on UID 11: the others go on, it alone is parked.
 poison() {
@@ -165,7 +163,7 @@ EOT
     expect "the others moved" test "$(log_count 'msg=.*move Done\|move \\"Done\\"')" -ge 2 && kill_daemon
 }
 
-# --- one by one, what providers do ----------------------------------------------------------------------------------------------
+# --- one by one, what providers do ------------------------------------------------------------------------------------
 
 # All flags are asked for where nothing tells what changed.
 short_lines_for_flags() {
@@ -361,7 +359,7 @@ copy_not_found() {
 S: <t> OK [COPYUID 4 10 6] copied'
 }
 
-# --- extensions -----------------------------------------------------------------------------------------------------------------
+# --- extensions -------------------------------------------------------------------------------------------------------
 
 limited_batches() {
     play 'MOVE UIDPLUS MESSAGELIMIT=2' <<EOT || return 1

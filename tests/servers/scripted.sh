@@ -100,12 +100,8 @@ EOT
 
 # fetched UID NAME: the server's answer to the FETCH before it.
 fetched() {
-    cat <<EOT
-S-: * 1 FETCH (UID $1 FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] 
-L: From: a@b.example\\r\\nSubject: $2\\r\\nMessage-ID: <$2@test>\\r\\n\\r\\n
-S: )
-S: <t> OK done
-EOT
+    data "$1" "$2" "$2"
+    echo 'S: <t> OK done'
 }
 
 below_the_cursor() {
@@ -249,13 +245,7 @@ C: <t> UID COPY 10 Done
 C: <i> IDLE
 S: <t> OK [COPYUID 4 10 5] copied
 drain
-reconnect
-S: * OK ready again
-C: <t> SELECT INBOX
-S: * 1 EXISTS
-S: * OK [UIDVALIDITY 7] UIDs valid
-S: * OK [UIDNEXT 11] next
-S: <t> OK [READ-WRITE] selected
+$reconnected
 C: <t> UID STORE 10 +FLAGS.SILENT (\\Deleted)
 S: <t> OK stored
 C: <t> UID EXPUNGE 10
@@ -277,9 +267,7 @@ S: <t> NO [UNAVAILABLE] not now
 C: <t> UID FETCH 10 ...
 S: <t> NO [UNAVAILABLE] not now either
 C: <t> UID FETCH 10 ...
-S-: * 1 FETCH (UID 10 FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] 
-L: From: a@b.example\r\nSubject: one\r\nMessage-ID: <one@test>\r\n\r\n
-S: )
+$(data 10 one)
 S: <t> OK done
 C: <t> UID FETCH 10 (UID BODYSTRUCTURE)
 S: * 1 FETCH (UID 10 BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 6 1 NIL NIL NIL NIL))
@@ -306,17 +294,9 @@ S: + idling
 S: * 1 EXISTS
 S: * BYE going down
 close
-reconnect
-S: * OK ready again
-C: <t> SELECT INBOX
-S: * 1 EXISTS
-S: * OK [UIDVALIDITY 7] UIDs valid
-S: * OK [UIDNEXT 11] next
-S: <t> OK [READ-WRITE] selected
+$reconnected
 C: <t> UID FETCH 10:* ...
-S-: * 1 FETCH (UID 10 FLAGS () INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID SUBJECT TO)] 
-L: From: a@b.example\r\nSubject: one\r\nMessage-ID: <one@test>\r\n\r\n
-S: )
+$(data 10 one)
 S: <t> OK done
 C: <t> UID MOVE 10 Done
 S: <t> OK [COPYUID 4 10 5] moved

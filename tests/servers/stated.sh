@@ -39,7 +39,8 @@ too_many_stated() {
     expect "and says so, too" grep -q "account \"test\": $bound" "$box/check"
 }
 as_many_as_there_are() {
-    runs_with "$gmail connections = 15," && expect "nothing to tell" test "$(log_count 'no more than')" -eq 0 && stop_daemon
+    runs_with "$gmail connections = 15," && expect "nothing to tell" test "$(log_count 'no more than')" -eq 0 &&
+        stop_daemon
 }
 
 test_case stated_nothing_an_idle_is_as_short_as_the_server_bears idle_known

@@ -63,7 +63,10 @@ pids="$pids $daemon"
 give_up() {
     fail "$*"
     tail -n 60 "$daemon_log"
-    for f in err cut slow endless busy stuck gone trap moved private later down good; do echo "--- $f"; cat "$dir/$f"; done
+    for f in err cut slow endless busy stuck gone trap moved private later down good; do
+        echo "--- $f"
+        cat "$dir/$f"
+    done
     exit 1
 }
 wait_for 20 grep -q 'msg=watching' "$daemon_log" || give_up "watching"
@@ -84,7 +87,7 @@ check() { # TEXT COMMAND...
 one_id() { [ "$(awk '{print $2}' "$dir/$1" | sort -u | grep -c .)" -eq "${2:-1}" ]; }
 statuses() { [ "$(awk '{printf "%s ", $1}' "$dir/$1")" = "$2 " ]; }
 
-# --- stuck endpoints delay nobody --------------------------------------------------------------------------------------
+# --- stuck endpoints delay nobody -------------------------------------------------------------------------------------
 deliver stuck && deliver down && deliver down && deliver down && deliver down
 wait_for 20 test -s "$dir/stuck" || give_up "the stuck endpoint is asked"
 wait_for 20 many_refusals down 4 || give_up "the endpoint that is down is tried"
@@ -97,7 +100,7 @@ check "fault_67 a hanging endpoint and one that is down delay no other endpoint 
     test "$(grep -c . "$dir/stuck")" -eq 1 -a ! -s "$dir/down"
 check "fault_64 the move waits for the acceptance" is_in INBOX 1
 
-# --- every way of failing ------------------------------------------------------------------------------------------------
+# --- every way of failing ---------------------------------------------------------------------------------------------
 for case in err cut slow endless busy gone moved private; do
     deliver $case
     eval "at_$case=$n"
@@ -114,7 +117,7 @@ check "fault_68 an endless body behind a 200 is cut off, and is an acceptance" s
 check "fault_64 Retry-After is obeyed where it is later than the schedule" \
     eval 'statuses busy "429 200" && grep -q "webhook=busy .*429; again in 1" "$daemon_log"'
 
-# --- dead letters --------------------------------------------------------------------------------------------------------
+# --- dead letters -----------------------------------------------------------------------------------------------------
 parked() { "$MAILRULED" queue | grep -q " parked .*INBOX/.* rule $1: .*$2"; }
 wait_for 20 parked gone 410 || give_up "fault_64 410 is a dead letter"
 ok "fault_64 410 is a dead letter at once, listed by queue"
@@ -123,12 +126,14 @@ check "fault_64 a redirect is not followed" eval 'test ! -s "$dir/trap" && one_i
 wait_for 20 parked private 'private\|not allowed\|loopback' || give_up "fault_66 a private address is a dead letter"
 check "fault_66 a private address is refused before it is connected to" test ! -s "$dir/private"
 deliver gone && gone_second=$n
-wait_for 20 eval '"$MAILRULED" queue | grep -q "webhook .*a/INBOX/$gone_second"' || give_up "fault_64 an event for the gone one"
+wait_for 20 eval '"$MAILRULED" queue | grep -q "webhook .*a/INBOX/$gone_second"' ||
+    give_up "fault_64 an event for the gone one"
 check "fault_64 after 410 nothing more is sent there" statuses gone 410
 
-# --- back again ----------------------------------------------------------------------------------------------------------
+# --- back again -------------------------------------------------------------------------------------------------------
 wait_for 60 many_refusals down 100 || give_up "a hundred refusals"
-check "fault_67 after a hundred refusals the events are still due" eval 'is_in INBOX 2 && is_in INBOX 5 && test ! -s "$dir/down"'
+check "fault_67 after a hundred refusals the events are still due" eval \
+    'is_in INBOX 2 && is_in INBOX 5 && test ! -s "$dir/down"'
 HTTP_SINK_PORT=$down_port start_sink down -k "$key"
 kill "$stuck" && wait "$stuck" 2>/dev/null
 HTTP_SINK_PORT=$stuck_port start_sink stuck -k "$key"

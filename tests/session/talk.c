@@ -190,7 +190,8 @@ static void do_select(talk *t, order *o) {
 }
 
 static void do_search(talk *t, order *o) {
-    const imap_search_want want = {.uid_from = 1, .returns = strstr(o->command->args, "RETURN") ? IMAP_SEARCH_FOUND : 0};
+    const imap_search_want want = {.uid_from = 1,
+                                   .returns = strstr(o->command->args, "RETURN") ? IMAP_SEARCH_FOUND : 0};
 
     session_search(t->session, &want, &o->call);
 }
@@ -252,7 +253,9 @@ static void do_store(talk *t, order *o) {
     const char *args = o->command->args, *open = strrchr(args, '(');
     g_autofree char *inner = g_strndup(open ? open + 1 : "", open ? strcspn(open + 1, ")") : 0);
     g_auto(GStrv) names = g_strsplit(open ? inner : "\\Seen", " ", -1);
-    const imap_store store = {.how = strstr(args, " +") ? IMAP_STORE_ADD : strstr(args, " -") ? IMAP_STORE_REMOVE : IMAP_STORE_SET,
+    const imap_store store = {.how = strstr(args, " +")   ? IMAP_STORE_ADD
+                                     : strstr(args, " -") ? IMAP_STORE_REMOVE
+                                                          : IMAP_STORE_SET,
                               .silent = strstr(args, ".SILENT") != NULL,
                               .gm_labels = strstr(args, "X-GM-LABELS") != NULL,
                               .names = (const char *const *)names,
@@ -318,14 +321,16 @@ static const struct {
     const char *verb;
     void (*run)(talk *t, order *o);
 } orders[] = {
-    {"LIST", do_list},     {"XLIST", do_list},   {"STATUS", do_status}, {"SELECT", do_select},     {"EXAMINE", do_select},
-    {"SEARCH", do_search}, {"FETCH", do_fetch},  {"STORE", do_store},   {"COPY", do_copy},         {"MOVE", do_move},
-    {"EXPUNGE", do_expunge}, {"CREATE", do_create}, {"SUBSCRIBE", do_subscribe}, {"UNSELECT", do_unselect},
-    {"NOOP", do_noop},     {"NOTIFY", do_notify}, {"IDLE", do_idle},
+    {"LIST", do_list},           {"XLIST", do_list},        {"STATUS", do_status},   {"SELECT", do_select},
+    {"EXAMINE", do_select},      {"SEARCH", do_search},     {"FETCH", do_fetch},     {"STORE", do_store},
+    {"COPY", do_copy},           {"MOVE", do_move},         {"EXPUNGE", do_expunge}, {"CREATE", do_create},
+    {"SUBSCRIBE", do_subscribe}, {"UNSELECT", do_unselect}, {"NOOP", do_noop},       {"NOTIFY", do_notify},
+    {"IDLE", do_idle},
 };
 
 bool talk_say(talk *t, const recorded_command *command) {
-    order o = {.command = command, .words = split(command->args), .call = {.done = on_done, .data = on_data, .user = t}};
+    order o = {
+        .command = command, .words = split(command->args), .call = {.done = on_done, .data = on_data, .user = t}};
     bool known = false;
 
     imap_set_init(&o.set);

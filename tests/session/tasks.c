@@ -247,7 +247,8 @@ static bool do_at_once(run *r, char **words) {
     } else if (strcmp(verb, "can") == 0) {
         imap_capabilities one = {0};
         imap_capabilities_add(&one, imap_str_of(words[1]));
-        run_hear(r, "can %s %s", words[1], (session_info_get(r->session)->caps->bits & one.bits) == one.bits ? "yes" : "no");
+        run_hear(r, "can %s %s", words[1],
+                 (session_info_get(r->session)->caps->bits & one.bits) == one.bits ? "yes" : "no");
     } else if (strcmp(verb, "enabled") == 0) {
         imap_capabilities one = {0};
         imap_capabilities_add(&one, imap_str_of(words[1]));
@@ -268,11 +269,12 @@ static const struct {
     const char *verb;
     void (*run)(run *r, char **words, const session_call *call);
 } verbs[] = {
-    {"select", do_select}, {"examine", do_select}, {"fetch", do_fetch},   {"body", do_fetch},   {"size", do_fetch},
-    {"from", do_fetch},    {"copy", do_on_set},    {"move", do_on_set},   {"store", do_on_set}, {"expunge", do_on_set},
-    {"search", do_search}, {"uids", do_uids}, {"poll", do_poll}, {"list", do_list},      {"status", do_status}, {"create", do_create}, {"append", do_append},
-    {"noop", do_noop},     {"run", do_run},        {"unselect", do_plain}, {"subscribe", do_plain},
-    {"expunge-all", do_plain}, {"notify-none", do_plain}, {"store-since", do_store_since},
+    {"select", do_select},   {"examine", do_select},    {"fetch", do_fetch},       {"body", do_fetch},
+    {"size", do_fetch},      {"from", do_fetch},        {"copy", do_on_set},       {"move", do_on_set},
+    {"store", do_on_set},    {"expunge", do_on_set},    {"search", do_search},     {"uids", do_uids},
+    {"poll", do_poll},       {"list", do_list},         {"status", do_status},     {"create", do_create},
+    {"append", do_append},   {"noop", do_noop},         {"run", do_run},           {"unselect", do_plain},
+    {"subscribe", do_plain}, {"expunge-all", do_plain}, {"notify-none", do_plain}, {"store-since", do_store_since},
 };
 
 /* "urgent", "ahead N" and "if-uidvalidity N" may stand before a verb; ahead of a SELECT whose UIDVALIDITY must be N. */

@@ -35,8 +35,8 @@ static void look_at(soak *s, const folder *f, const entry *e) {
     if (home && strcmp(f->name, home) == 0) {
         l->here++;
         if ((e->flags & MASK) != flags) {
-            soak_fail(s, "letter %u (%s) of %s is in %s with the flags %x", l->id, kind_name(l->kind), l->to->name, f->name,
-                      e->flags);
+            soak_fail(s, "letter %u (%s) of %s is in %s with the flags %x", l->id, kind_name(l->kind), l->to->name,
+                      f->name, e->flags);
         }
     } else if (second && strcmp(f->name, second) == 0) {
         l->here++;
@@ -55,8 +55,8 @@ static void check_letter(soak *s, const letter *l) {
     bool killed = s->count.kills > 0;
 
     if (l->here != want) {
-        soak_fail(s, "letter %u (%s) of %s (%s), which came at %d s: there are %u, not %u", l->id, kind_name(l->kind), l->to->name,
-                  l->to->server->provider->name, (int)(l->at / 1000), l->here, want);
+        soak_fail(s, "letter %u (%s) of %s (%s), which came at %d s: there are %u, not %u", l->id, kind_name(l->kind),
+                  l->to->name, l->to->server->provider->name, (int)(l->at / 1000), l->here, want);
     }
     if ((l->kind == KIND_HOOK) != (l->accepted > 0)) {
         soak_fail(s, "letter %u (%s): %u webhooks", l->id, kind_name(l->kind), l->accepted);
@@ -65,8 +65,8 @@ static void check_letter(soak *s, const letter *l) {
         soak_fail(s, "letter %u: %u webhooks were accepted, and %u answers lost", l->id, l->accepted, l->answers_lost);
     }
     if (!killed && l->marked > 1 + l->answers_lost) {
-        soak_fail(s, "letter %u (%s) of %s: flagged %u times, and %u answers lost", l->id, kind_name(l->kind), l->to->name,
-                  l->marked, l->answers_lost);
+        soak_fail(s, "letter %u (%s) of %s: flagged %u times, and %u answers lost", l->id, kind_name(l->kind),
+                  l->to->name, l->marked, l->answers_lost);
     }
 }
 

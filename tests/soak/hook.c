@@ -98,7 +98,8 @@ static struct reply choose(soak *s) {
     if (s->now < r->outage) {
         return (struct reply){503, 0};
     }
-    return chance_percent(&r->chance, 4) ? faults[chance_below(&r->chance, G_N_ELEMENTS(faults))] : (struct reply){200, 0};
+    return chance_percent(&r->chance, 4) ? faults[chance_below(&r->chance, G_N_ELEMENTS(faults))]
+                                         : (struct reply){200, 0};
 }
 
 static void answer(soak *s, void *user, uint64_t id) {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* --- flags and sets ------------------------------------------------------------------------------------------------------ */
+/* --- flags and sets ----------------------------------------------------------------------------------------------- */
 
 const char *const flag_items[FLAG_ITEMS] = {"UID", "FLAGS", "MODSEQ"};
 static const char *const flag_names[] = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "Soaked"};
@@ -72,7 +72,7 @@ bool imap_read_set(const peer *p, const char *text, GArray *uids_out) {
     return true;
 }
 
-/* --- what is new ------------------------------------------------------------------------------------------------------------ */
+/* --- what is new -------------------------------------------------------------------------------------------------- */
 
 void imap_sync(peer *p) {
     const folder *f = p->selected;
@@ -138,7 +138,7 @@ void imap_news(folder *f) {
     }
 }
 
-/* --- any state ---------------------------------------------------------------------------------------------------------------- */
+/* --- any state ---------------------------------------------------------------------------------------------------- */
 
 static void do_capability(peer *p, const char *tag, const words *w) {
     (void)w;
@@ -185,7 +185,7 @@ static void do_nothing(peer *p, const char *tag, const words *w) {
     peer_say(p, "%s OK done\r\n", tag);
 }
 
-/* --- waiting ------------------------------------------------------------------------------------------------------------------------ */
+/* --- waiting ------------------------------------------------------------------------------------------------------ */
 
 static void had_enough(soak *s, void *user, uint64_t id) {
     peer *p = g_hash_table_lookup(s->peers, &id);
@@ -220,7 +220,7 @@ static void take_done(peer *p) {
     peer_send(p);
 }
 
-/* --- messages -------------------------------------------------------------------------------------------------------------------------- */
+/* --- messages ----------------------------------------------------------------------------------------------------- */
 
 static GArray *set_of(peer *p, const char *tag, const char *text) {
     GArray *uids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
@@ -377,7 +377,7 @@ static void do_search(peer *p, const char *tag, const words *w) {
     imap_search(p, tag, w);
 }
 
-/* --- commands -------------------------------------------------------------------------------------------------------------------------- */
+/* --- commands ----------------------------------------------------------------------------------------------------- */
 
 enum needs { NOTHING, A_LOGIN, A_FOLDER };
 

@@ -6,7 +6,8 @@
 
 #include "tests/soak/soak.h"
 
-/* Octets of the first command in p->in, literals and all; 0: it is not complete. Asks for literals that wait for that. */
+/* Octets of the first command in p->in, literals and all; 0: it is not complete. Asks for literals that wait for
+ * that. */
 size_t words_complete(peer *p);
 words *words_split(const char *at, const char *end);
 const char *word(const words *w, guint i); /* "" where there is none */

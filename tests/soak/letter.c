@@ -24,7 +24,7 @@ letter *letter_new(soak *s, account *to, enum kind kind) {
     return l;
 }
 
-/* --- what shall become of it --------------------------------------------------------------------------------------- */
+/* --- what shall become of it -------------------------------------------------------------------------------------- */
 
 const char *letter_home(const letter *l, uint32_t *flags_out, const char **second_out) {
     static const struct {
@@ -57,7 +57,7 @@ const char *letter_home(const letter *l, uint32_t *flags_out, const char **secon
     return !roles && l->kind == KIND_JUNK ? "Junk" : homes[l->kind].folder;
 }
 
-/* --- what it is ------------------------------------------------------------------------------------------------------ */
+/* --- what it is --------------------------------------------------------------------------------------------------- */
 
 struct part {
     const char *type, *subtype, *encoding, *name;
@@ -79,7 +79,8 @@ static GString *make_text(const letter *l, bool html) {
 
     g_string_append_printf(text, "Letter %u.\r\n", l->id);
     for (unsigned i = 0; i < l->id * 7 % 23; i++) {
-        g_string_append_printf(text, "Line %u says secret-of-the-body and nothing else that matters to anybody.\r\n", i);
+        g_string_append_printf(text, "Line %u says secret-of-the-body and nothing else that matters to anybody.\r\n",
+                               i);
     }
     g_string_append(text, holds_needle(l) ? "Here is the needle.\r\n" : "Here is hay.\r\n");
     g_string_append(text, html ? "</p></body></html>\r\n" : "");
@@ -142,8 +143,9 @@ static void add_body(const struct form *f, GString *out) {
     for (unsigned i = 0; i < f->n; i++) {
         const struct part *p = &f->parts[i];
         if (f->multipart) {
-            g_string_append_printf(out, "--" BOUNDARY "\r\nContent-Type: %s/%s%s\r\nContent-Transfer-Encoding: %s\r\n", p->type,
-                                   p->subtype, strcmp(p->type, "text") == 0 ? "; charset=utf-8" : "", p->encoding);
+            g_string_append_printf(out, "--" BOUNDARY "\r\nContent-Type: %s/%s%s\r\nContent-Transfer-Encoding: %s\r\n",
+                                   p->type, p->subtype, strcmp(p->type, "text") == 0 ? "; charset=utf-8" : "",
+                                   p->encoding);
             if (p->name) {
                 g_string_append_printf(out, "Content-Disposition: attachment; filename=\"%s\"\r\n", p->name);
             }

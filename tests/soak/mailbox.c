@@ -47,7 +47,8 @@ void do_list(peer *p, const char *tag, const words *w) {
         if (several ? !is_listed(w, at + 2, f->name) : !fits(pattern, f->name)) {
             continue;
         }
-        peer_say(p, "* LIST (\\HasNoChildren%s%s) \"/\" \"%s\"\r\n", f->role ? " " : "", f->role ? f->role : "", f->name);
+        peer_say(p, "* LIST (\\HasNoChildren%s%s) \"/\" \"%s\"\r\n", f->role ? " " : "", f->role ? f->role : "",
+                 f->name);
         if (items) {
             imap_status(p, f, (const char *const *)w->at->pdata + items, end - items);
         }

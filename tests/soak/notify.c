@@ -18,7 +18,8 @@ bool imap_in_list(const GPtrArray *names, const char *name) {
     return false;
 }
 
-/* From the word behind "(" to its ")", words on that level and below it into list_out, which may be NULL; where ")" is. */
+/* From the word behind "(" to its ")", words on that level and below it into list_out, which may be NULL; where ")"
+ * is. */
 static guint take_list(const words *w, guint at, GPtrArray *list_out) {
     int depth = 1;
 

@@ -1,12 +1,13 @@
 /*
- * page.h - the clock of a simulation: one page of memory that the simulation owns and every process of the daemon reads.
+ * page.h - the clock of a simulation: one page of memory that the simulation owns and every process of the daemon
+ * reads.
  *
- * tools/soak makes the file and lets the time go on; tools/clock.so, loaded into the daemon, answers every question about
- * the time from it. In between it flows as everywhere, but for less than a millisecond: what the daemon does takes no time to
- * speak of.
+ * tools/soak makes the file and lets the time go on; tools/clock.so, loaded into the daemon, answers every question
+ * about the time from it. In between it flows as everywhere, but for less than a millisecond: what the daemon does
+ * takes no time to speak of.
  *
- * The daemon's timer is the file PAGE.timer, a FIFO: the daemon says in `deadline` when it is due, and the simulation then
- * writes eight octets into it, which is what a timerfd gives to its reader.
+ * The daemon's timer is the file PAGE.timer, a FIFO: the daemon says in `deadline` when it is due, and the simulation
+ * then writes eight octets into it, which is what a timerfd gives to its reader.
  */
 #ifndef TESTS_SOAK_PAGE_H
 #define TESTS_SOAK_PAGE_H

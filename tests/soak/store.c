@@ -6,16 +6,18 @@
 
 static const provider providers[] = {
     {.name = "modern",
-     .capabilities = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT SPECIAL-USE "
-                     "LIST-EXTENDED LIST-STATUS CONDSTORE QRESYNC",
-     .idle = true, .move = true, .uidplus = true, .esearch = true, .condstore = true, .qresync = true, .roles = true, .latency = 15},
+     .capabilities = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT "
+                     "SPECIAL-USE LIST-EXTENDED LIST-STATUS CONDSTORE QRESYNC",
+     .idle = true, .move = true, .uidplus = true, .esearch = true, .condstore = true, .qresync = true,
+     .roles = true, .latency = 15},
     {.name = "pushing",
-     .capabilities = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT SPECIAL-USE "
-                     "LIST-EXTENDED LIST-STATUS CONDSTORE NOTIFY",
-     .idle = true, .move = true, .uidplus = true, .esearch = true, .condstore = true, .notify = true, .roles = true, .latency = 25},
+     .capabilities = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT "
+                     "SPECIAL-USE LIST-EXTENDED LIST-STATUS CONDSTORE NOTIFY",
+     .idle = true, .move = true, .uidplus = true, .esearch = true, .condstore = true, .notify = true,
+     .roles = true, .latency = 25},
     {.name = "token",
-     .capabilities = "IMAP4rev1 SASL-IR AUTH=XOAUTH2 LITERAL- ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT SPECIAL-USE "
-                     "CONDSTORE X-GM-EXT-1",
+     .capabilities = "IMAP4rev1 SASL-IR AUTH=XOAUTH2 LITERAL- ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT "
+                     "SPECIAL-USE CONDSTORE X-GM-EXT-1",
      .idle = true, .move = true, .uidplus = true, .esearch = true, .condstore = true, .gmail = true, .token = true,
      .roles = true, .latency = 60},
     {.name = "hasty",
@@ -29,7 +31,7 @@ static const provider providers[] = {
      .latency = 200},
 };
 
-/* --- folders ----------------------------------------------------------------------------------------------------------- */
+/* --- folders ------------------------------------------------------------------------------------------------------ */
 
 folder *folder_find(const account *a, const char *name) {
     for (guint i = 0; i < a->folders->len; i++) {
@@ -124,7 +126,7 @@ void folder_renumber(soak *s, folder *f) {
     g_array_set_size(f->gone, 0);
 }
 
-/* --- accounts ------------------------------------------------------------------------------------------------------------ */
+/* --- accounts ----------------------------------------------------------------------------------------------------- */
 
 static void account_make(soak *s, unsigned index) {
     account *a = g_new0(account, 1);

@@ -20,7 +20,7 @@ struct speech {
 };
 
 
-/* --- listening --------------------------------------------------------------------------------------------------------- */
+/* --- listening ---------------------------------------------------------------------------------------------------- */
 
 static void fail(const char *what) {
     perror(what);
@@ -36,7 +36,8 @@ static void bind_port(server *v) {
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     v->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(v->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(v->listener, (struct sockaddr *)&at, len) != 0 || getsockname(v->listener, (struct sockaddr *)&at, &len) != 0) {
+    if (bind(v->listener, (struct sockaddr *)&at, len) != 0 ||
+        getsockname(v->listener, (struct sockaddr *)&at, &len) != 0) {
         fail("bind");
     }
     v->port = ntohs(at.sin_port);
@@ -84,7 +85,7 @@ static void accept_all(soak *s, server *v) {
     }
 }
 
-/* --- ends ---------------------------------------------------------------------------------------------------------------- */
+/* --- ends --------------------------------------------------------------------------------------------------------- */
 
 static void speech_free(struct speech *speech, bool lost) {
     for (guint i = 0; lost && i < speech->touched->len; i++) {
@@ -180,7 +181,7 @@ void peer_end_all(soak *s, const server *v, const account *a, enum fate fate) {
     }
 }
 
-/* --- saying --------------------------------------------------------------------------------------------------------------- */
+/* --- saying ------------------------------------------------------------------------------------------------------- */
 
 static void watch(peer *p, bool write_too) {
     struct epoll_event event = {.events = EPOLLIN | (write_too ? EPOLLOUT : 0u), .data.fd = p->fd};
@@ -274,7 +275,7 @@ void peer_send(peer *p) {
     agenda_add(s, p->said_at, say_now, NULL, p->id);
 }
 
-/* --- hearing ----------------------------------------------------------------------------------------------------------------- */
+/* --- hearing ------------------------------------------------------------------------------------------------------ */
 
 static bool handshake(peer *p) {
     int n = SSL_accept(p->ssl);

@@ -18,7 +18,8 @@ free_port() {
 
 # certificate DIR: DIR/cert.pem and DIR/key.pem, for localhost.
 certificate() {
-    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
         -keyout "$1/key.pem" -out "$1/cert.pem" 2>/dev/null
 }
 
@@ -70,4 +71,44 @@ if [ "$(id -u)" -eq 0 ]; then mail_user=mail; else mail_user=$(id -un); fi
 mail_group=$(id -gn "$mail_user")
 give_mail() { # PATH...
     [ "$(id -u)" -ne 0 ] || chown -R "$mail_user:$mail_group" "$@"
+}
+
+# A name for a file in a Maildir, different each time.
+maildir_name() { echo "$(date +%s).P$$R$(od -An -N4 -tu4 /dev/urandom | tr -d ' ').localhost"; }
+
+# Where the server has no other way for its mail, it takes LMTP.
+deliver() { # DIR USER
+    "$TOOLS/lmtp" "$LMTP_PORT" "$2" -
+}
+
+# serve VERB DIR [USERS or USER]: what each script does with its words. It has the functions make_server DIR USERS (all
+# but starting it), launch DIR, halt DIR SIGNAL, may have deliver, and names in $env_names what DIR/env tells besides
+# CA; of these the ports are chosen here.
+serve() {
+    dir=$2
+    case "$1" in
+    start)
+        mkdir -p "$dir"
+        dir=$(cd "$dir" && pwd)
+        for name in $env_names; do
+            case "$name" in *_PORT) eval "$name=\$(free_port)" ;; esac
+        done
+        make_server "$dir" "${3:-4}"
+        chmod 755 "$dir"
+        for name in $env_names; do eval "echo \"$name=\$$name\""; done >"$dir/env"
+        echo "CA=$dir/cert.pem" >>"$dir/env"
+        launch "$dir"
+        ;;
+    restart)
+        . "$dir/env"
+        launch "$dir"
+        ;;
+    deliver)
+        . "$dir/env"
+        deliver "$dir" "$3"
+        ;;
+    stop) halt "$dir" TERM ;;
+    kill) halt "$dir" KILL ;;
+    *) echo "usage: $(basename "$0") start|stop|kill|restart|deliver DIR" >&2; exit 2 ;;
+    esac
 }

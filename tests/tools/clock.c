@@ -3,10 +3,10 @@
  *
  *     SOAK_PAGE=FILE LD_PRELOAD=.../clock.so ASAN_OPTIONS=verify_asan_link_order=0 mailruled run
  *
- * clock_gettime, gettimeofday and time answer from the page; CPU clocks are the real ones. timerfd_create gives the FIFO of
- * the page. getrandom, in the process that has the timer, gives numbers that follow from the page's seed, so that pauses
- * with jitter are the same ones again; keys of TLS do not come from there. Programs that the process starts get page and
- * LD_PRELOAD, whatever environment they were meant to have. Without SOAK_PAGE nothing is changed.
+ * clock_gettime, gettimeofday and time answer from the page; CPU clocks are the real ones. timerfd_create gives the
+ * FIFO of the page. getrandom, in the process that has the timer, gives numbers that follow from the page's seed, so
+ * that pauses with jitter are the same ones again; keys of TLS do not come from there. Programs that the process starts
+ * get page and LD_PRELOAD, whatever environment they were meant to have. Without SOAK_PAGE nothing is changed.
  */
 #include "tests/soak/page.h"
 
@@ -43,7 +43,7 @@ extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak)
 /* Its cache is filled and stays: it is told apart. */
 extern long long sqlite3_memory_used(void) __attribute__((weak));
 
-/* --- life ---------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 static void take_slot(void) {
     int pid = getpid();
@@ -51,7 +51,8 @@ static void take_slot(void) {
     here.slot = NULL;
     for (int i = 0; here.page && i < PAGE_SLOTS; i++) {
         int none = 0;
-        if (atomic_load(&here.page->slots[i].pid) == pid || atomic_compare_exchange_strong(&here.page->slots[i].pid, &none, pid)) {
+        if (atomic_load(&here.page->slots[i].pid) == pid ||
+            atomic_compare_exchange_strong(&here.page->slots[i].pid, &none, pid)) {
             here.slot = &here.page->slots[i];
             atomic_store(&here.slot->heap, 0);
             return;
@@ -91,7 +92,7 @@ __attribute__((constructor)) static void begin(void) {
     }
 }
 
-/* --- what time it is -------------------------------------------------------------------------------------------------- */
+/* --- what time it is ---------------------------------------------------------------------------------------------- */
 
 static void tell_heap(int64_t now) {
     struct page_slot *slot = here.slot;
@@ -163,7 +164,7 @@ time_t time(time_t *time_out) {
     return now.tv_sec;
 }
 
-/* --- the timer --------------------------------------------------------------------------------------------------------- */
+/* --- the timer ---------------------------------------------------------------------------------------------------- */
 
 int timerfd_create(int clock, int flags) {
     if (!here.page) {
@@ -195,7 +196,7 @@ int timerfd_settime(int fd, int flags, const struct itimerspec *new_value, struc
     return 0;
 }
 
-/* --- chance ------------------------------------------------------------------------------------------------------------ */
+/* --- chance ------------------------------------------------------------------------------------------------------- */
 
 /* splitmix64. */
 static uint64_t next_random(void) {
@@ -218,7 +219,7 @@ ssize_t getrandom(void *out, size_t len, unsigned flags) {
     return (ssize_t)len;
 }
 
-/* --- children ---------------------------------------------------------------------------------------------------------- */
+/* --- children ----------------------------------------------------------------------------------------------------- */
 
 static bool is_ours(const char *variable) {
     return strncmp(variable, "LD_PRELOAD=", 11) == 0 || strncmp(variable, PAGE_ENV "=", sizeof PAGE_ENV) == 0;

@@ -1,8 +1,8 @@
 #!/bin/sh
 # courier.sh - a private Courier IMAP server on loopback, for tests.
 #
-#   courier.sh start DIR [USERS]   makes DIR (binaries, config, certificate, mail), starts the server on ports that are free,
-#                                  and writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA (shell assignments)
+#   courier.sh start DIR [USERS]   makes DIR (binaries, config, certificate, mail), starts the server on ports that are
+#                                  free, and writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA (shell assignments)
 #   courier.sh deliver DIR USER    the message on standard input, into the Maildir: written to tmp, renamed to new
 #   courier.sh stop DIR            stops it; DIR stays (the caller removes it)
 #   courier.sh kill DIR            stops it with SIGKILL, as a crash would
@@ -11,11 +11,12 @@
 # Users user1..userN (default 4), password "secret", authenticated by Courier's own daemon from a userdb; Maildirs below
 # DIR/mail/USER, with the folders Trash, Junk and Archive. EXTRA is further assignments for the environment that
 # /etc/courier/imapd would give; IDLE looks once a second (IMAP_IDLE_TIMEOUT). The binaries are those that tests/deps.sh
-# unpacks: the package cannot be installed beside Dovecot. What was fixed when they were built, paths and the user `courier`,
-# is redirected ($TOOLS/redirect.so): to DIR, and to whom mail belongs.
+# unpacks: the package cannot be installed beside Dovecot. What was fixed when they were built, paths and the user
+# `courier`, is redirected ($TOOLS/redirect.so): to DIR, and to whom mail belongs.
 # Works as root (mail then belongs to `mail`) and as an ordinary user.
 set -eu
 . "$(dirname "$0")/_private.sh"
+env_names="IMAP_PORT IMAPS_PORT"
 
 # A copy, because whom the server becomes may not be able to read the place of the checkout.
 copy_binaries() { # DIR
@@ -25,7 +26,8 @@ copy_binaries() { # DIR
         lib/courier/courier-authlib/authdaemond lib/courier/courier-authlib/makedatprog; do
         cp "$unpacked/courier/usr/$name" "$1/bin/"
     done
-    cp -P "$unpacked"/courier/usr/lib/libcourier*.so.* "$unpacked"/courier/usr/lib/courier-authlib/libauthuserdb.so* "$1/lib/"
+    cp -P "$unpacked"/courier/usr/lib/libcourier*.so.* "$unpacked"/courier/usr/lib/courier-authlib/libauthuserdb.so* \
+        "$1/lib/"
     cp "$TOOLS/redirect.so" "$1/lib/"
 }
 
@@ -84,6 +86,14 @@ ${EXTRA:-}
 END
 }
 
+make_server() { # DIR USERS
+    copy_binaries "$1"
+    certificate "$1"
+    LD_LIBRARY_PATH="$1/lib" write_config "$1" "$2"
+    give_mail "$1/mail"
+    : >"$1/log"
+}
+
 # in_background PIDFILE LOG COMMAND...: in a session of its own, with nothing of ours open.
 in_background() {
     pidfile=$1 log=$2
@@ -100,7 +110,8 @@ listen() { # DIR NAME PORT STARTTLS COMMAND...
         . "$dir/etc/imapd"
         IMAP_STARTTLS=$starttls
         set +a
-        in_background "$dir/run/$name.pid" "$dir/log" "$dir/bin/couriertcpd" -address=127.0.0.1 -maxprocs=200 -maxperip=200 \
+        in_background "$dir/run/$name.pid" "$dir/log" "$dir/bin/couriertcpd" -address=127.0.0.1 -maxprocs=200 \
+            -maxperip=200 \
             -nodnslookup -noidentlookup "$port" "$@" "$dir/bin/imaplogin" "$dir/bin/imapd" Maildir
     )
 }
@@ -124,7 +135,7 @@ launch() { # DIR
 
 deliver() { # DIR USER
     box="$1/mail/$2/Maildir"
-    name="$(date +%s).P$$R$(od -An -N4 -tu4 /dev/urandom | tr -d ' ').localhost"
+    name=$(maildir_name)
     cat >"$box/tmp/$name"
     give_mail "$box/tmp/$name"
     mv "$box/tmp/$name" "$box/new/$name"
@@ -135,27 +146,4 @@ halt() { # DIR SIGNAL
     rm -f "$1/run/authdaemon/socket"
 }
 
-verb=$1 dir=$2
-case "$verb" in
-start)
-    mkdir -p "$dir"
-    dir=$(cd "$dir" && pwd)
-    IMAP_PORT=$(free_port) IMAPS_PORT=$(free_port)
-    copy_binaries "$dir"
-    certificate "$dir"
-    LD_LIBRARY_PATH="$dir/lib" write_config "$dir" "${3:-4}"
-    give_mail "$dir/mail"
-    : >"$dir/log"
-    chmod 755 "$dir"
-    printf 'IMAP_PORT=%s\nIMAPS_PORT=%s\nCA=%s\n' "$IMAP_PORT" "$IMAPS_PORT" "$dir/cert.pem" >"$dir/env"
-    launch "$dir"
-    ;;
-restart)
-    . "$dir/env"
-    launch "$dir"
-    ;;
-deliver) deliver "$dir" "$3" ;;
-stop) halt "$dir" TERM ;;
-kill) halt "$dir" KILL ;;
-*) echo "usage: courier.sh start|stop|kill|restart|deliver DIR" >&2; exit 2 ;;
-esac
+serve "$@"

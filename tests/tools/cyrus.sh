@@ -1,19 +1,22 @@
 #!/bin/sh
 # cyrus.sh - a private Cyrus IMAP server on loopback, for tests.
 #
-#   cyrus.sh start DIR [USERS]   makes DIR (binaries, config, certificate, mail), starts the server on ports that are free,
-#                                and writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, LMTP_PORT, CA (shell assignments)
+#   cyrus.sh start DIR [USERS]   makes DIR (binaries, config, certificate, mail), starts the server on ports that are
+#                                free, and writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, LMTP_PORT, CA (shell
+#                                assignments)
 #   cyrus.sh deliver DIR USER    the message on standard input, by LMTP ($TOOLS/lmtp)
 #   cyrus.sh stop DIR            stops it; DIR stays (the caller removes it)
 #   cyrus.sh kill DIR            stops it with SIGKILL, as a crash would
 #   cyrus.sh restart DIR         starts again on the ports of before
 #
-# Users user1..userN (default 4), password "secret", kept in a private sasldb; each gets its folders at the first login or
-# delivery. SEPARATOR=. in the environment gives the layout of Debian's package: names like INBOX.Trash; else there are
-# names like Trash and Lists/One. EXTRA is appended to imapd.conf. The binaries are those that tests/deps.sh unpacks: the
-# package cannot be installed beside Dovecot. Works as root (mail then belongs to `mail`) and as an ordinary user.
+# Users user1..userN (default 4), password "secret", kept in a private sasldb; each gets its folders at the first login
+# or delivery. SEPARATOR=. in the environment gives the layout of Debian's package: names like INBOX.Trash; else there
+# are names like Trash and Lists/One. EXTRA is appended to imapd.conf. The binaries are those that tests/deps.sh
+# unpacks: the package cannot be installed beside Dovecot. Works as root (mail then belongs to `mail`) and as an
+# ordinary user.
 set -eu
 . "$(dirname "$0")/_private.sh"
+env_names="IMAP_PORT IMAPS_PORT LMTP_PORT"
 
 # A copy, because whom the server becomes may not be able to read the place of the checkout.
 copy_binaries() { # DIR
@@ -86,38 +89,22 @@ make_users() { # DIR USERS
     done
 }
 
+make_server() { # DIR USERS
+    copy_binaries "$1"
+    certificate "$1"
+    write_config "$1"
+    mkdir -p "$1/state/socket" "$1/mail"
+    make_users "$1" "$2"
+    : >"$1/log"
+    give_mail "$1/state" "$1/mail" "$1/sasldb2" "$1/key.pem" "$1/log"
+}
+
 launch() { # DIR
     LD_LIBRARY_PATH=$1/lib "$1/bin/master" -C "$1/imapd.conf" -M "$1/cyrus.conf" -p "$1/master.pid" -d -L "$1/log"
     await_port "$IMAP_PORT" cyrus "$1/log"
     await_port "$LMTP_PORT" cyrus "$1/log"
 }
 
-verb=$1 dir=$2
-case "$verb" in
-start)
-    mkdir -p "$dir"
-    dir=$(cd "$dir" && pwd)
-    IMAP_PORT=$(free_port) IMAPS_PORT=$(free_port) LMTP_PORT=$(free_port)
-    copy_binaries "$dir"
-    certificate "$dir"
-    write_config "$dir"
-    mkdir -p "$dir/state/socket" "$dir/mail"
-    make_users "$dir" "${3:-4}"
-    : >"$dir/log"
-    give_mail "$dir/state" "$dir/mail" "$dir/sasldb2" "$dir/key.pem" "$dir/log"
-    chmod 755 "$dir"
-    printf 'IMAP_PORT=%s\nIMAPS_PORT=%s\nLMTP_PORT=%s\nCA=%s\n' "$IMAP_PORT" "$IMAPS_PORT" "$LMTP_PORT" "$dir/cert.pem" >"$dir/env"
-    launch "$dir"
-    ;;
-restart)
-    . "$dir/env"
-    launch "$dir"
-    ;;
-deliver)
-    . "$dir/env"
-    "$TOOLS/lmtp" "$LMTP_PORT" "$3" -
-    ;;
-stop) end_tree TERM "$dir/master.pid" ;;
-kill) end_tree KILL "$dir/master.pid" ;;
-*) echo "usage: cyrus.sh start|stop|kill|restart|deliver DIR" >&2; exit 2 ;;
-esac
+halt() { end_tree "$2" "$1/master.pid"; } # DIR SIGNAL
+
+serve "$@"

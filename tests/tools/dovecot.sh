@@ -8,34 +8,26 @@
 #   dovecot.sh kill DIR            stops it with SIGKILL, as a crash would
 #   dovecot.sh restart DIR         starts again on the ports of before
 #
-# Users user1..userN (default 4), password "secret"; Maildir below DIR/mail/USER. EXTRA in the environment is appended to
-# the config; MAIL_FORMAT is Dovecot's name of the mailbox format (default maildir). Works as root and as an ordinary user.
+# Users user1..userN (default 4), password "secret"; Maildir below DIR/mail/USER. EXTRA in the environment is appended
+# to the config; MAIL_FORMAT is Dovecot's name of the mailbox format (default maildir). Works as root and as an ordinary
+# user.
 set -eu
-
 . "$(dirname "$0")/_private.sh"
+env_names="IMAP_PORT IMAPS_PORT LMTP_PORT"
 
-write_config() {
-    dir=$1 users=$2
-    me=$(id -un)
-    mkdir -p "$dir/run" "$dir/mail" "$dir/log"
-    certificate "$dir"
+make_users() { # DIR USERS
     i=1
-    : >"$dir/passwd"
-    while [ "$i" -le "$users" ]; do
-        echo "user$i:{PLAIN}secret::::::" >>"$dir/passwd"
+    : >"$1/passwd"
+    while [ "$i" -le "$2" ]; do
+        echo "user$i:{PLAIN}secret::::::" >>"$1/passwd"
         i=$((i + 1))
     done
-    if [ "$(id -u)" -eq 0 ]; then
-        mail_user=mail
-        chown -R mail:mail "$dir/mail"
-        chmod 755 "$dir"
-    else
-        mail_user=$me
-    fi
-    internal=$me
-    [ "$(id -u)" -ne 0 ] || internal=dovecot
-    login=$me
-    [ "$(id -u)" -ne 0 ] || login=dovenull
+}
+
+write_config() { # DIR
+    dir=$1
+    internal=$(id -un) login=$(id -un)
+    [ "$(id -u)" -ne 0 ] || internal=dovecot login=dovenull
     cat >"$dir/dovecot.conf" <<EOF
 base_dir = $dir/run
 state_dir = $dir/run
@@ -54,7 +46,7 @@ disable_plaintext_auth = no
 auth_mechanisms = plain login cram-md5
 mail_location = ${MAIL_FORMAT:-maildir}:$dir/mail/%u
 mail_uid = $mail_user
-mail_gid = $(id -gn "$mail_user")
+mail_gid = $mail_group
 mail_fsync = never
 maildir_very_dirty_syncs = yes
 mailbox_idle_check_interval = 1 secs
@@ -66,7 +58,7 @@ passdb {
 }
 userdb {
   driver = static
-  args = uid=$mail_user gid=$(id -gn "$mail_user") home=$dir/mail/%u
+  args = uid=$mail_user gid=$mail_group home=$dir/mail/%u
 }
 namespace inbox {
   inbox = yes
@@ -121,43 +113,29 @@ ${EXTRA:-}
 EOF
 }
 
-launch() {
-    dir=$1
-    PATH=$PATH:/usr/sbin dovecot -c "$dir/dovecot.conf"
-    await_port "$IMAP_PORT" dovecot "$dir/log/dovecot.log"
+make_server() { # DIR USERS
+    mkdir -p "$1/run" "$1/mail" "$1/log"
+    certificate "$1"
+    make_users "$1" "$2"
+    give_mail "$1/mail"
+    write_config "$1"
 }
 
-halt() {
-    dir=$1 signal=$2
-    [ -f "$dir/run/master.pid" ] || return 0
-    pid=$(cat "$dir/run/master.pid")
+launch() { # DIR
+    PATH=$PATH:/usr/sbin dovecot -c "$1/dovecot.conf"
+    await_port "$IMAP_PORT" dovecot "$1/log/dovecot.log"
+}
+
+# Its processes end by themselves when the master is asked to: they must not be asked too, some say good-bye first.
+halt() { # DIR SIGNAL
+    [ -f "$1/run/master.pid" ] || return 0
+    pid=$(cat "$1/run/master.pid")
     children=$(pgrep -P "$pid" || true)
-    kill "-$signal" "$pid" 2>/dev/null || true
+    kill "-$2" "$pid" 2>/dev/null || true
     # shellcheck disable=SC2086
-    [ "$signal" != KILL ] || kill -KILL $children 2>/dev/null || true
-    while kill -0 "$pid" 2>/dev/null && ! grep -q "^State:.Z" "/proc/$pid/status"; do sleep 0.05; done
-    rm -f "$dir/run/master.pid"
+    [ "$2" != KILL ] || kill -KILL $children 2>/dev/null || true
+    while is_running "$pid"; do sleep 0.05; done
+    rm -f "$1/run/master.pid"
 }
 
-verb=$1 dir=$2
-case "$verb" in
-start)
-    mkdir -p "$dir"
-    dir=$(cd "$dir" && pwd)
-    IMAP_PORT=$(free_port) IMAPS_PORT=$(free_port) LMTP_PORT=$(free_port)
-    write_config "$dir" "${3:-4}"
-    printf 'IMAP_PORT=%s\nIMAPS_PORT=%s\nLMTP_PORT=%s\nCA=%s\n' "$IMAP_PORT" "$IMAPS_PORT" "$LMTP_PORT" "$dir/cert.pem" >"$dir/env"
-    launch "$dir"
-    ;;
-restart)
-    . "$dir/env"
-    launch "$dir"
-    ;;
-deliver)
-    . "$dir/env"
-    "$TOOLS/lmtp" "$LMTP_PORT" "$3" -
-    ;;
-stop) halt "$dir" TERM ;;
-kill) halt "$dir" KILL ;;
-*) echo "usage: dovecot.sh start|stop|kill|restart|deliver DIR" >&2; exit 2 ;;
-esac
+serve "$@"

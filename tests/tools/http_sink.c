@@ -7,9 +7,9 @@
  *     STATUS ID SIGNATURE RULE SUBJECT
  * SIGNATURE is "good", "bad" or "unchecked" (no -k). Answers the given statuses in turn, the last one for ever (default
  * 200). -d delays each answer; -x closes the connection instead of answering once the request was read and written
- * down; -r adds Retry-After, -l Location. A STATUS below 100 is a fault instead of an answer: 0 says nothing, 1 closes the
- * connection, 2 begins a status line and stops, 3 answers 200 with a body that does not end. A second file FILE.bodies
- * gets each body on a line. HTTP_SINK_PORT in the environment is the port to use. Ends with SIGTERM.
+ * down; -r adds Retry-After, -l Location. A STATUS below 100 is a fault instead of an answer: 0 says nothing, 1 closes
+ * the connection, 2 begins a status line and stops, 3 answers 200 with a body that does not end. A second file
+ * FILE.bodies gets each body on a line. HTTP_SINK_PORT in the environment is the port to use. Ends with SIGTERM.
  */
 #include <arpa/inet.h>
 #include <openssl/evp.h>
@@ -119,7 +119,8 @@ static void misbehave(struct client *c, enum fault fault) {
 
 static void answer(struct client *c, char *head, char *body, size_t len) {
     char id[256], rule[128], subject[256], reply[2048], extra[1024] = "";
-    int status = sink.statuses[sink.served < sink.n_statuses ? sink.served : (sink.n_statuses ? sink.n_statuses - 1 : 0)];
+    int status =
+        sink.statuses[sink.served < sink.n_statuses ? sink.served : (sink.n_statuses ? sink.n_statuses - 1 : 0)];
 
     sink.served++;
     json_peek(body, "rule", rule, sizeof rule);

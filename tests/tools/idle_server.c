@@ -4,19 +4,19 @@
  *     idle_server [-p PORTFILE] [-l PORT] [-u UIDNEXT] [-m serve|hang|close] CERTIFICATE KEY
  *     idle_server -a PORTFILE COMMAND [ARGUMENT...]
  *
- * Listens on PORT of loopback (0: one that the kernel chooses) and writes it to PORTFILE. Any password will do; a user is
- * known by the number that ends its name. Each has an INBOX, which holds at most one message, and a folder Target. With
- * -m hang connections are taken and never answered, with close they are closed at once. UIDNEXT is where INBOXes start: a
- * server that is started again has to go on behind what was there. One process, one thread. Ends with SIGTERM.
+ * Listens on PORT of loopback (0: one that the kernel chooses) and writes it to PORTFILE. Any password will do; a user
+ * is known by the number that ends its name. Each has an INBOX, which holds at most one message, and a folder Target.
+ * With -m hang connections are taken and never answered, with close they are closed at once. UIDNEXT is where INBOXes
+ * start: a server that is started again has to go on behind what was there. One process, one thread. Ends with SIGTERM.
  *
  * The second form asks the server of PORTFILE:
  *
  *     count          "CONNECTIONS IDLING"
  *     deliver N...   a message for each of these users; forgets what `acted` knows of earlier ones
- *     acted          "ACTED OF MEDIAN WORST ROUNDS": how many of those were moved, milliseconds from EXISTS to MOVE, and the
- *                    most reads that it took (2: DONE with FETCH, MOVE)
- *     storm          "ACCEPTED A_SECOND AT_ONCE TOOK" since the last `storm`: connections taken, the most of them in one
- *                    second, the most that were not greeted yet, milliseconds from the first to the last login
+ *     acted          "ACTED OF MEDIAN WORST ROUNDS": how many of those were moved, milliseconds from EXISTS to MOVE,
+ *                    and the most reads that it took (2: DONE with FETCH, MOVE)
+ *     storm          "ACCEPTED A_SECOND AT_ONCE TOOK" since the last `storm`: connections taken, the most of them in
+ *                    one second, the most that were not greeted yet, milliseconds from the first to the last login
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -98,7 +98,7 @@ static void write_port(int port) {
     }
 }
 
-/* --- answers ------------------------------------------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 
 #define CAPABILITIES "IMAP4rev1 SASL-IR IDLE UIDPLUS MOVE ENABLE NAMESPACE LITERAL+ ID"
 #define HEADER "From: Sender <sender@example.net>\r\nSubject: one of many\r\nMessage-ID: <%u-%u@example.net>\r\n\r\n"
@@ -144,8 +144,9 @@ static void say_selected(struct peer *p) {
     char out[512];
 
     snprintf(out, sizeof out,
-             "* %d EXISTS\r\n* 0 RECENT\r\n* FLAGS (\\Seen \\Deleted)\r\n* OK [PERMANENTFLAGS (\\Seen \\Deleted \\*)] x\r\n"
-             "* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT %u] x\r\n", u->uid != 0, u->uidnext);
+             "* %d EXISTS\r\n* 0 RECENT\r\n* FLAGS (\\Seen \\Deleted)\r\n"
+             "* OK [PERMANENTFLAGS (\\Seen \\Deleted \\*)] x\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT %u] x\r\n",
+             u->uid != 0, u->uidnext);
     say(p, out);
 }
 
@@ -173,7 +174,8 @@ static void say_fetch(struct peer *p, const char *rest) {
     section += strlen("BODY.PEEK");
     n = snprintf(header, sizeof header, HEADER, p->user, u->uid);
     snprintf(out, sizeof out,
-             "* 1 FETCH (UID %u FLAGS () INTERNALDATE \"26-Nov-2026 10:00:00 +0000\" RFC822.SIZE %d BODY%.*s {%d}\r\n%s)\r\n",
+             "* 1 FETCH (UID %u FLAGS () INTERNALDATE \"26-Nov-2026 10:00:00 +0000\" RFC822.SIZE %d "
+             "BODY%.*s {%d}\r\n%s)\r\n",
              u->uid, n, (int)(end + 1 - section), section, n, header);
     say(p, out);
 }
@@ -281,7 +283,7 @@ static void take_line(struct peer *p, char *line) {
     }
 }
 
-/* --- connections --------------------------------------------------------------------------------------------------------- */
+/* --- connections -------------------------------------------------------------------------------------------------- */
 
 static void drop(struct peer *p) {
     set_idling(p, 0);
@@ -383,7 +385,7 @@ static void accept_all(void) {
     }
 }
 
-/* --- what the test asks -------------------------------------------------------------------------------------------------- */
+/* --- what the test asks ------------------------------------------------------------------------------------------- */
 
 static void deliver(char *rest) {
     char *word;
@@ -482,7 +484,7 @@ static int ask(const char *port_file, char **words) {
     return 0;
 }
 
-/* --- starting ------------------------------------------------------------------------------------------------------------ */
+/* --- starting ----------------------------------------------------------------------------------------------------- */
 
 static void watch(int fd, void *what) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
@@ -567,8 +569,9 @@ int main(int argc, char **argv) {
         }
     }
     if (optind + 2 != argc) {
-        fprintf(stderr, "usage: idle_server [-p PORTFILE] [-l PORT] [-u UIDNEXT] [-m serve|hang|close] CERTIFICATE KEY\n"
-                        "       idle_server -a PORTFILE count | deliver N... | acted | storm\n");
+        fprintf(stderr,
+                "usage: idle_server [-p PORTFILE] [-l PORT] [-u UIDNEXT] [-m serve|hang|close] CERTIFICATE KEY\n"
+                "       idle_server -a PORTFILE count | deliver N... | acted | storm\n");
         return 2;
     }
     prepare(argv + optind);

@@ -1,19 +1,21 @@
 #!/bin/sh
 # imap4d.sh - a private imap4d of GNU Mailutils on loopback, for tests.
 #
-#   imap4d.sh start DIR [USERS]   makes DIR (config, certificate, mail), starts the server on ports that are free, and writes
-#                                 DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA, DOMAIN (shell assignments)
-#   imap4d.sh deliver DIR USER    the message on standard input, into INBOX: renamed into a Maildir's new, appended to an mbox
-#                                 under its lock
+#   imap4d.sh start DIR [USERS]   makes DIR (config, certificate, mail), starts the server on ports that are free, and
+#                                 writes DIR/env: IMAP_PORT (STARTTLS), IMAPS_PORT, CA, DOMAIN (shell assignments)
+#   imap4d.sh deliver DIR USER    the message on standard input, into INBOX: renamed into a Maildir's new, appended to
+#                                 an mbox under its lock
 #   imap4d.sh stop DIR            stops it; DIR stays (the caller removes it)
 #   imap4d.sh kill DIR            stops it with SIGKILL, as a crash would
 #   imap4d.sh restart DIR         starts again on the ports of before
 #
-# Users user1@DOMAIN..userN@DOMAIN (default 4), password "secret"; their mail is below DIR/mail/USER, with the folders Trash,
-# Junk and Archive. MAIL_FORMAT in the environment is maildir (the default) or mbox. EXTRA is appended to the config. The
-# binary is that which tests/deps.sh unpacks. Works as root (the server then runs as `mail`) and as an ordinary user.
+# Users user1@DOMAIN..userN@DOMAIN (default 4), password "secret"; their mail is below DIR/mail/USER, with the folders
+# Trash, Junk and Archive. MAIL_FORMAT in the environment is maildir (the default) or mbox. EXTRA is appended to the
+# config. The binary is that which tests/deps.sh unpacks. Works as root (the server then runs as `mail`) and as an
+# ordinary user.
 set -eu
 . "$(dirname "$0")/_private.sh"
+env_names="IMAP_PORT IMAPS_PORT DOMAIN"
 DOMAIN=test
 
 write_config() { # DIR
@@ -51,6 +53,17 @@ make_users() { # DIR USERS
     done >"$1/domains/$DOMAIN"
 }
 
+make_server() { # DIR USERS
+    need_unpacked imap4d usr/sbin/imap4d
+    mkdir -p "$1/bin"
+    cp "$unpacked/imap4d/usr/sbin/imap4d" "$1/bin/"
+    certificate "$1"
+    write_config "$1"
+    make_users "$1" "$2"
+    : >"$1/log"
+    give_mail "$1/mail" "$1/key.pem"
+}
+
 launch() { # DIR
     become=''
     [ "$(id -u)" -ne 0 ] || become="setpriv --reuid=$mail_user --regid=$mail_group --clear-groups"
@@ -63,7 +76,7 @@ launch() { # DIR
 
 # Not by way of tmp: what the server finds there it removes, however young.
 to_maildir() { # DIRECTORY
-    name="$(date +%s).P$$R$(od -An -N4 -tu4 /dev/urandom | tr -d ' ').localhost"
+    name=$(maildir_name)
     cat >"$1/../.$name"
     give_mail "$1/../.$name"
     mv "$1/../.$name" "$1/new/$name"
@@ -80,30 +93,6 @@ deliver() { # DIR USER
     if [ -d "$inbox" ]; then to_maildir "$inbox"; else to_mbox "$inbox"; fi
 }
 
-verb=$1 dir=$2
-case "$verb" in
-start)
-    need_unpacked imap4d usr/sbin/imap4d
-    mkdir -p "$dir"
-    dir=$(cd "$dir" && pwd)
-    IMAP_PORT=$(free_port) IMAPS_PORT=$(free_port)
-    mkdir -p "$dir/bin"
-    cp "$unpacked/imap4d/usr/sbin/imap4d" "$dir/bin/"
-    certificate "$dir"
-    write_config "$dir"
-    make_users "$dir" "${3:-4}"
-    : >"$dir/log"
-    give_mail "$dir/mail" "$dir/key.pem"
-    chmod 755 "$dir"
-    printf 'IMAP_PORT=%s\nIMAPS_PORT=%s\nCA=%s\nDOMAIN=%s\n' "$IMAP_PORT" "$IMAPS_PORT" "$dir/cert.pem" "$DOMAIN" >"$dir/env"
-    launch "$dir"
-    ;;
-restart)
-    . "$dir/env"
-    launch "$dir"
-    ;;
-deliver) deliver "$dir" "$3" ;;
-stop) end_tree TERM "$dir/pid" ;;
-kill) end_tree KILL "$dir/pid" ;;
-*) echo "usage: imap4d.sh start|stop|kill|restart|deliver DIR" >&2; exit 2 ;;
-esac
+halt() { end_tree "$2" "$1/pid"; } # DIR SIGNAL
+
+serve "$@"

@@ -1,12 +1,12 @@
 /*
- * imap_do - another client of the mailbox: logs in on loopback without TLS, sends commands one after the other, and prints
- * what the server said to each.
+ * imap_do - another client of the mailbox: logs in on loopback without TLS, sends commands one after the other, and
+ * prints what the server said to each.
  *
  *     imap_do PORT USER PASSWORD COMMAND...
  *
- * A COMMAND is what stands behind the tag: "SELECT INBOX", "UID STORE 3 +FLAGS (\Deleted)". What stands in the file FILE is
- * appended to a folder with "APPEND folder @FILE". Exit status 0 when each was answered OK; 1 at the first that was not (its
- * answer is the last line printed). Literals are printed as they come.
+ * A COMMAND is what stands behind the tag: "SELECT INBOX", "UID STORE 3 +FLAGS (\Deleted)". What stands in the file
+ * FILE is appended to a folder with "APPEND folder @FILE". Exit status 0 when each was answered OK; 1 at the first that
+ * was not (its answer is the last line printed). Literals are printed as they come.
  */
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,7 +1,10 @@
 /*
- * imap_floor - what a server needs at least for a list of commands: sends them all at once, reads the answers, keeps nothing.
+ * imap_floor - what a server needs at least for a list of commands: sends them all at once, reads the answers, keeps
+ * nothing.
  *
- *     imap_floor PORT USER PASSWORD FILE     one command a line, without tag; a line longer than the server takes is its trouble
+ *     imap_floor PORT USER PASSWORD FILE
+ *
+ * FILE has one command a line, without tag; a line longer than the server takes is its trouble.
  *
  * Logs in first and out at the end. Exit status 0 when every command was answered with OK.
  */

@@ -1,6 +1,7 @@
 /*
  * imap_script [-a CA_FILE] DIALOGUE: plays one dialogue to whoever connects.
- * imap_script --mailkit NAME [-d DIR]: plays a recorded server ("gmail") or conversation to all who connect, until killed.
+ * imap_script --mailkit NAME [-d DIR]: plays a recorded server ("gmail") or conversation to all who connect, until
+ * killed.
  * imap_script --mailkit list [-d DIR]: the names of the conversations.
  *
  * Prints the port, then plays. Exit status 0: followed to its end; 1: not (what was expected and what came is on

@@ -3,10 +3,10 @@
  *
  *     KILLER_AT=N KILLER_MODE=before|after KILLER_OUT=FILE LD_PRELOAD=.../killer.so mailruled run --once
  *
- * Counts write, writev, pwrite, pwrite64, send, sendto, sendmsg, fsync, fdatasync, ftruncate, rename and unlink on files
- * and sockets; what goes to the log (descriptor 2), pipes and event counters is not counted. Without KILLER_AT nothing is
- * killed. FILE gets the count at an orderly end, or "N CALL" when the process dies. Only the process it was loaded into
- * first counts: children start without it.
+ * Counts write, writev, pwrite, pwrite64, send, sendto, sendmsg, fsync, fdatasync, ftruncate, rename and unlink on
+ * files and sockets; what goes to the log (descriptor 2), pipes and event counters is not counted. Without KILLER_AT
+ * nothing is killed. FILE gets the count at an orderly end, or "N CALL" when the process dies. Only the process it was
+ * loaded into first counts: children start without it.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * proxy - a TCP proxy on loopback that delays, holds and cuts; for tests of what happens between two lines of a protocol,
- * and for counting round trips.
+ * proxy - a TCP proxy on loopback that delays, holds and cuts; for tests of what happens between two lines of a
+ * protocol, and for counting round trips.
  *
  *     proxy [-p PORTFILE] [-d MS] [-l LOGFILE] [-h RULE]... [-c RULE]... [-b FILE] TARGET_PORT
  *
@@ -8,13 +8,14 @@
  * 127.0.0.1:TARGET_PORT. Ends with SIGTERM.
  *
  *     -d MS     every byte is forwarded so many milliseconds after it came, in each direction
- *     -l FILE   one line a chunk as it comes: SECONDS.MICROS CONNECTION DIRECTION LENGTH TEXT; C = from the client, S = from
- *               the server, + = connected, - = closed, ! = cut. TEXT: at most 300 characters, what is not printable escaped
- *     -h RULE   hold. RULE is D:PATTERN:FILE with D = C or S. While FILE.arm exists, the first chunk of that direction with
- *               PATTERN in it is forwarded up to PATTERN and no further; FILE.arm is removed, FILE.held made. When FILE.go
- *               appears both are removed and the stream goes on.
- *     -c RULE   cut. While FILE.arm exists, a connection on which PATTERN comes is reset, PATTERN not forwarded; FILE.cuts
- *               gets a line each time. D as above; with D = c or s PATTERN is forwarded first.
+ *     -l FILE   one line a chunk as it comes: SECONDS.MICROS CONNECTION DIRECTION LENGTH TEXT; C = from the client, S =
+ *               from the server, + = connected, - = closed, ! = cut. TEXT: at most 300 characters, what is not
+ *               printable escaped
+ *     -h RULE   hold. RULE is D:PATTERN:FILE with D = C or S. While FILE.arm exists, the first chunk of that direction
+ *               with PATTERN in it is forwarded up to PATTERN and no further; FILE.arm is removed, FILE.held made. When
+ *               FILE.go appears both are removed and the stream goes on.
+ *     -c RULE   cut. While FILE.arm exists, a connection on which PATTERN comes is reset, PATTERN not forwarded;
+ *               FILE.cuts gets a line each time. D as above; with D = c or s PATTERN is forwarded first.
  *     -b FILE   black hole: while FILE exists nothing is forwarded and nobody is told
  *
  * PATTERN is looked for within one chunk (what one read(2) gave), and holds no colon.
@@ -105,7 +106,7 @@ static void note(const struct connection *c, char what, const char *data, size_t
     fflush(proxy.log);
 }
 
-/* --- files that steer ------------------------------------------------------------------------------------------------- */
+/* --- files that steer --------------------------------------------------------------------------------------------- */
 
 static const char *path(const struct rule *r, const char *suffix) {
     static char text[4096];
@@ -127,7 +128,7 @@ static void append(const struct rule *r, const char *suffix) {
     }
 }
 
-/* --- connections --------------------------------------------------------------------------------------------------------- */
+/* --- connections -------------------------------------------------------------------------------------------------- */
 
 static void drop(struct connection *c, int reset) {
     struct linger linger = {.l_onoff = 1};
@@ -182,7 +183,7 @@ static void accept_client(void) {
     }
 }
 
-/* --- bytes -------------------------------------------------------------------------------------------------------------- */
+/* --- bytes -------------------------------------------------------------------------------------------------------- */
 
 static struct chunk *enqueue(struct half *h, const char *data, size_t len) {
     struct chunk *k = malloc(sizeof *k + len);
@@ -305,7 +306,7 @@ static int forward(struct connection *c, int side) {
     return 1;
 }
 
-/* --- the loop ---------------------------------------------------------------------------------------------------------- */
+/* --- the loop ----------------------------------------------------------------------------------------------------- */
 
 static int connected(struct connection *c) {
     int err = 0;
@@ -376,7 +377,7 @@ static void turn(void) {
     }
 }
 
-/* --- starting ------------------------------------------------------------------------------------------------------------ */
+/* --- starting ----------------------------------------------------------------------------------------------------- */
 
 static int parse_rule(char *text, struct rule *rules, int *n) {
     char *pattern = strchr(text, ':'), *file = pattern ? strchr(pattern + 1, ':') : NULL;
@@ -436,7 +437,8 @@ int main(int argc, char **argv) {
         }
     }
     if (!good || optind + 1 != argc || (proxy.target = atoi(argv[optind])) <= 0) {
-        fprintf(stderr, "usage: proxy [-p PORTFILE] [-d MS] [-l LOGFILE] [-h RULE]... [-c RULE]... [-b FILE] TARGET_PORT\n");
+        fprintf(stderr,
+                "usage: proxy [-p PORTFILE] [-d MS] [-l LOGFILE] [-h RULE]... [-c RULE]... [-b FILE] TARGET_PORT\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);

@@ -4,9 +4,9 @@
  *
  *     REDIRECT=/etc/courier=/tmp/x/etc:/run/courier=/tmp/x/run LD_PRELOAD=.../redirect.so PROGRAM
  *
- * A path is changed if it is the left side of a pair or below it, the name of a user (courier=mail) likewise. Only those calls
- * are covered that Courier's login, TLS and authentication make; sockets of the Unix domain are bound and connected to
- * likewise.
+ * A path is changed if it is the left side of a pair or below it, the name of a user (courier=mail) likewise. Only
+ * those calls are covered that Courier's login, TLS and authentication make; sockets of the Unix domain are bound and
+ * connected to likewise.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * Messages a second from the keeper through its evaluators and back: header fields of one message against 20 rules, as in
- * the bench of the backlog. Prints one line for each number of evaluators.
+ * Messages a second from the keeper through its evaluators and back: header fields of one message against 20 rules, as
+ * in the bench of the backlog. Prints one line for each number of evaluators.
  */
 #include "daemon/pool.h"
 
@@ -12,9 +12,10 @@
 
 #define MESSAGES 50000
 
-static const char fields[] = "From: Somebody <somebody@sender7.example.com>\r\nTo: me@example.com\r\n"
-                             "Subject: A subject of the usual length, about nothing\r\n"
-                             "Date: Sat, 1 Jan 2022 12:00:00 +0000\r\nMessage-ID: <1234567890@sender7.example.com>\r\n\r\n";
+static const char fields[] =
+    "From: Somebody <somebody@sender7.example.com>\r\nTo: me@example.com\r\n"
+    "Subject: A subject of the usual length, about nothing\r\n"
+    "Date: Sat, 1 Jan 2022 12:00:00 +0000\r\nMessage-ID: <1234567890@sender7.example.com>\r\n\r\n";
 
 struct bench {
     event_loop *loop;
@@ -80,9 +81,10 @@ static char *write_config(void) {
     char *path = g_strdup_printf("/tmp/bench-pool-%d.lua", (int)getpid());
 
     for (int i = 0; i < 10; i++) {
-        g_string_append_printf(s, "rule 'move%d' { when = from:domain 'sender%d.example.com', actions = { move 'F%d' } }\n",
-                               i, i + 10, i);
-        g_string_append_printf(s, "rule 'flag%d' { when = subject:contains 'word%d', actions = { flag 'W%d' } }\n", i, i, i);
+        g_string_append_printf(
+            s, "rule 'move%d' { when = from:domain 'sender%d.example.com', actions = { move 'F%d' } }\n", i, i + 10, i);
+        g_string_append_printf(s, "rule 'flag%d' { when = subject:contains 'word%d', actions = { flag 'W%d' } }\n", i,
+                               i, i);
     }
     g_file_set_contents(path, s->str, -1, NULL);
     g_string_free(s, TRUE);

@@ -19,12 +19,14 @@ static const char config[] =
     "defaults { limits = { deadline = '" DEADLINE "' } }\n"
     "rule 'all' {\n"
     "  when = any { from:exists(), recipient:contains 'x', subject:contains 'y', attachment.name:glob '*.exe',\n"
-    "               attachment.type:is 'image/gif', text:contains 'nowhere', body:regex 'no\\\\wwhere', is_auto, is_list,\n"
+    "               attachment.type:is 'image/gif', text:contains 'nowhere', body:regex 'no\\\\wwhere',\n"
+    "               is_auto, is_list,\n"
     "               is_bounce, header 'X-Long':contains 'z', list_id:exists() },\n"
     "  actions = { flag 'Looked' } }\n"
     "rule 'pattern' { folder = 'pattern', run = function(msg) (('a'):rep(400)):find('.-.-.-.-.-.-b') end }\n"
     "rule 'loop' { folder = 'loop', run = function(msg) while true do end end }\n"
-    "rule 'pcall' { folder = 'pcall', run = function(msg) while true do pcall(function() while true do end end) end end }\n"
+    "rule 'pcall' { folder = 'pcall',\n"
+    "  run = function(msg) while true do pcall(function() while true do end end) end end }\n"
     "rule 'depth' { folder = 'depth', run = function(msg) local function f() return f() + 1 end f() end }\n"
     "rule 'memory' { folder = 'memory', run = function(msg) local s = 'x' while true do s = s .. s end end }\n"
     "rule 'regex' { folder = 'regex', when = subject:regex '^(a+)+$', actions = { flag 'Never' } }\n"
@@ -214,8 +216,9 @@ static void fault_59_hostile_messages_are_handled_in_time(void **state) {
     assert_handled(&f, "nested groups", repeated("From: a@b.c\r\nTo: ", "g:", 100000, "\r\n\r\n"));
     assert_handled(&f, "nested comments", repeated("From: ", "(", 100000, "\r\n\r\n"));
     assert_handled(&f, "many addresses", repeated("To: ", "a@b.c, ", 100000, "\r\n\r\n"));
-    assert_handled(&f, "many parts",
-                   repeated("Content-Type: multipart/mixed; boundary=b\r\n\r\n", "--b\r\n\r\nx\r\n", 200000, "--b--\r\n"));
+    assert_handled(
+        &f, "many parts",
+        repeated("Content-Type: multipart/mixed; boundary=b\r\n\r\n", "--b\r\n\r\nx\r\n", 200000, "--b--\r\n"));
     assert_handled(&f, "nested boundaries", nested_boundaries());
     assert_handled(&f, "many params", many_params());
     assert_handled(&f, "NULs", with_nuls());

@@ -284,7 +284,9 @@ static void a_job_that_waits_lets_others_run_and_may_be_cancelled(void **state) 
             m = next_of_any(&e.wire);
             assert_non_null(m);
             assert_true(m->type == WIRE_NEED || m->type == WIRE_FAIL || m->type == WIRE_PLAN);
-            assert_int_equal(m->type == WIRE_NEED ? m->u.need.job : m->type == WIRE_FAIL ? m->u.fail.job : m->u.plan.job,
+            assert_int_equal(m->type == WIRE_NEED   ? m->u.need.job
+                             : m->type == WIRE_FAIL ? m->u.fail.job
+                                                    : m->u.plan.job,
                              job);
             wire_message_free(m);
         }

@@ -347,8 +347,8 @@ static void notify_names_what_to_watch(void **state) {
            "FlagChange)) (mailboxes (Work \"a b\") (MessageNew MessageExpunge)) (personal (MailboxName))\r\n");
     EXPECT(imap_command_notify(&w, &(imap_notify){.selected = true}, &command),
            "NOTIFY SET (selected (MessageNew MessageExpunge))\r\n");
-    EXPECT(imap_command_notify(&w, &(imap_notify){.selected = true, .personal = true, .mailboxes = mailboxes, .names = true},
-                               &command),
+    EXPECT(imap_command_notify(
+               &w, &(imap_notify){.selected = true, .personal = true, .mailboxes = mailboxes, .names = true}, &command),
            "NOTIFY SET (selected (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge MailboxName))\r\n");
     EXPECT(imap_command_notify(&w, &(imap_notify){.personal = true}, &command),
            "NOTIFY SET (personal (MessageNew MessageExpunge))\r\n");

@@ -160,8 +160,8 @@ static void print(const tally *t) {
             g_string_append_printf(kinds, " %s %u", imap_kind_name((enum imap_kind)i), t->kinds[i]);
         }
     }
-    print_message("%-10s %3u files, %4u responses, %u refused, %u files that end in the middle:%s\n", t->folder, t->files,
-                  t->responses, t->refused, t->unfinished, kinds->str);
+    print_message("%-10s %3u files, %4u responses, %u refused, %u files that end in the middle:%s\n", t->folder,
+                  t->files, t->responses, t->refused, t->unfinished, kinds->str);
 }
 
 static void check_directory(const char *path, tally *sum) {

@@ -18,7 +18,8 @@ static void transfer_encodings_and_charsets_are_decoded(void **state) {
                 "GyRCJDMkcyRLJEEkTxsoQg==\n", "こんにちは");
     assert_text("Content-Type: text/plain; charset=KOI8-R\n\n\xf0\xd2\xc9\xd7\xc5\xd4", "Привет");
     assert_text("Content-Type: text/plain; charset=windows-1255\n\n\xe0", "א"); /* a letter that iconv holds back */
-    assert_text("Content-Type: text/plain; charset=gb2312\n\n\xc4\xe3\xba\xc3\x81\x30\x81\x30", "你好\xc2\x80"); /* in GB18030 only */
+    /* The last one is in GB18030 only. */
+    assert_text("Content-Type: text/plain; charset=gb2312\n\n\xc4\xe3\xba\xc3\x81\x30\x81\x30", "你好\xc2\x80");
 }
 
 static void line_ends_become_lf(void **state) {
@@ -38,8 +39,10 @@ static void a_wrong_or_unknown_charset_still_gives_text(void **state) {
 
 static void flowed_text_is_joined(void **state) {
     (void)state;
-    assert_text("Content-Type: text/plain; format=flowed\n\nHello \nworld.\n  stuffed\n> quoted \n> on\n>> deeper \nout\n"
-                "-- \nsig\n", "Hello world.\n stuffed\n> quoted on\n>> deeper \nout\n-- \nsig\n");
+    assert_text(
+        "Content-Type: text/plain; format=flowed\n\nHello \nworld.\n  stuffed\n> quoted \n> on\n>> deeper \nout\n"
+        "-- \nsig\n",
+        "Hello world.\n stuffed\n> quoted on\n>> deeper \nout\n-- \nsig\n");
     assert_text("Content-Type: text/plain; format=flowed; delsp=yes\n\nha \nllo\n", "hallo\n");
 }
 
@@ -82,9 +85,11 @@ static void an_html_part_may_name_its_charset_itself(void **state) {
 
 static void several_bodies_follow_each_other_and_attachments_stay_out(void **state) {
     (void)state;
-    assert_text("Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Disposition: attachment\n\nfile\n"
-                "--b\nContent-Type: text/plain; name=x.txt\n\nfile\n--b\nContent-Type: message/rfc822\n\n"
-                "Subject: inner\n\nenclosed\n--b\nContent-Type: text/html\n\n<b>two</b>\n--b--\n", "one\ntwo\n");
+    assert_text(
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Disposition: attachment\n\nfile\n"
+        "--b\nContent-Type: text/plain; name=x.txt\n\nfile\n--b\nContent-Type: message/rfc822\n\n"
+        "Subject: inner\n\nenclosed\n--b\nContent-Type: text/html\n\n<b>two</b>\n--b--\n",
+        "one\ntwo\n");
 }
 
 static void text_is_cut_at_the_limit_between_characters(void **state) {
@@ -149,7 +154,8 @@ static void a_digest_holds_messages(void **state) {
 
 static void sections_are_numbered_as_imap_does(void **state) {
     static const char message[] =
-        "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\nx\n"
+        "Content-Type: multipart/mixed; boundary=a\n\n--a\n"
+        "Content-Type: multipart/alternative; boundary=b\n\n--b\n\nx\n"
         "--b--\n--a\nContent-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\ny\n--c\n\nz\n"
         "--c--\n--a\nContent-Type: message/rfc822\n\nSubject: s\n\nw\n--a--\n";
     mail_view *view = view_of(message);

@@ -79,13 +79,14 @@ static void every_message_gives_clean_answers(void **state) {
     corpus_each(check);
 }
 
-/* --- another parser --------------------------------------------------------------------------------------------------- */
+/* --- another parser ----------------------------------------------------------------------------------------------- */
 
 static void describe(GMimeObject *object, GString *out) {
     GMimeContentType *type = g_mime_object_get_content_type(object);
     char *name = g_mime_content_type_get_mime_type(type), *lower = g_ascii_strdown(name, -1);
     int n = GMIME_IS_MULTIPART(object) ? g_mime_multipart_get_count(GMIME_MULTIPART(object)) : 0;
-    GMimeMessage *inner = GMIME_IS_MESSAGE_PART(object) ? g_mime_message_part_get_message(GMIME_MESSAGE_PART(object)) : NULL;
+    GMimeMessage *inner =
+        GMIME_IS_MESSAGE_PART(object) ? g_mime_message_part_get_message(GMIME_MESSAGE_PART(object)) : NULL;
 
     g_string_append(out, lower);
     g_free(lower);
@@ -104,11 +105,11 @@ static void describe(GMimeObject *object, GString *out) {
     }
 }
 
-/* Messages broken in ways that may be read one way or the other: empty parts, two content types, a boundary inside its own
- * header, a boundary that starts with another, several messages in one file. */
+/* Messages broken in ways that may be read one way or the other: empty parts, two content types, a boundary inside its
+ * own header, a boundary that starts with another, several messages in one file. */
 static const char *const disputed[] = {
-    "simple.mbox.txt", "substring.mbox", "msg_14.txt", "msg_37.txt", "msg_38.txt", "000.eml", "007.eml", "013.eml", "014.eml",
-    "017.eml",         "020.eml",        "021.eml",    "multiple_content_types.eml"};
+    "simple.mbox.txt", "substring.mbox", "msg_14.txt", "msg_37.txt", "msg_38.txt", "000.eml", "007.eml", "013.eml",
+    "014.eml",         "017.eml",        "020.eml",    "021.eml",    "multiple_content_types.eml"};
 
 static bool is_disputed(const char *path) {
     char *name = g_path_get_basename(path);

@@ -264,10 +264,12 @@ static void the_list_id_is_what_stands_in_brackets(void **state) {
 
 /* --- identity and needs ------------------------------------------------------------------------------------------- */
 
-#define MESSAGE "Message-ID: <a@x>\r\nDate: d\r\nFrom: f@x\r\nTo: t@x\r\nSubject: one\r\n two\r\nX-Other: y\r\n\r\nbody\r\n"
+#define MESSAGE                                                                                                        \
+    "Message-ID: <a@x>\r\nDate: d\r\nFrom: f@x\r\nTo: t@x\r\nSubject: one\r\n two\r\nX-Other: y\r\n\r\nbody\r\n"
 
 static void identity_is_the_same_however_the_message_was_fetched(void **state) {
-    static const char fields[] = "Subject: one\r\n\ttwo\r\nFrom: f@x\r\nTo: t@x\r\nDate: d\r\nMessage-ID: <a@x>\r\n\r\n";
+    static const char fields[] =
+        "Subject: one\r\n\ttwo\r\nFrom: f@x\r\nTo: t@x\r\nDate: d\r\nMessage-ID: <a@x>\r\n\r\n";
     mail_view *raw = view_of(MESSAGE), *pieces = mail_view_new(&test_limits);
     mail_meta meta = {.uid = 7, .folder = "INBOX", .size = strlen(MESSAGE)};
     char a[MAIL_IDENTITY_SIZE], b[MAIL_IDENTITY_SIZE];

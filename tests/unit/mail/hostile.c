@@ -1,6 +1,7 @@
 /*
- * Messages made to break parsers. Each is asked everything; the answers are checked for what must still be there. The whole
- * program may use 60 s of CPU (with sanitizers), and a view 64 MiB beside its message: anything worse than linear does not fit.
+ * Messages made to break parsers. Each is asked everything; the answers are checked for what must still be there. The
+ * whole program may use 60 s of CPU (with sanitizers), and a view 64 MiB beside its message: anything worse than linear
+ * does not fit.
  */
 #include "src/mail/html_priv.h"
 #include "src/mail/reply_priv.h"
@@ -235,8 +236,9 @@ static void fault_59_long_and_many_header_fields_are_cut(void **state) {
 }
 
 static void fault_59_encoded_words_without_end_are_linear(void **state) {
-    static const char *const pieces[] = {"=?utf-8?q?a?= ", "=?iso-2022-jp?b?GyRCJCIbKEI=?= ", "=?", "=?a?b?", "=?x?q?\xe9?=",
-                                         "\xe9 ", "=?utf-8?b?", "=?utf-8?q?=?"};
+    static const char *const pieces[] = {
+        "=?utf-8?q?a?= ", "=?iso-2022-jp?b?GyRCJCIbKEI=?= ", "=?", "=?a?b?", "=?x?q?\xe9?=", "\xe9 ", "=?utf-8?b?",
+        "=?utf-8?q?=?"};
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(pieces); i++) {
@@ -248,13 +250,14 @@ static void fault_59_encoded_words_without_end_are_linear(void **state) {
 }
 
 static void fault_59_html_is_linear(void **state) {
-    static const char *const pieces[] = {"<a ", "<", "&", "<a href=\"", "<!--", "<script>", "<blockquote>x<br>", "</",
-                                         "<a href=http://x>y", "&#", "&amp", "<p>&nbsp;", "<li>", "<!", "<a \">\"", "<?",
-                                         "<img alt='", "<pre>\n", "<td>"};
+    static const char *const pieces[] = {
+        "<a ", "<", "&", "<a href=\"", "<!--", "<script>", "<blockquote>x<br>", "</", "<a href=http://x>y", "&#",
+        "&amp", "<p>&nbsp;", "<li>", "<!", "<a \">\"", "<?", "<img alt='", "<pre>\n", "<td>"};
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(pieces); i++) {
-        GString *message = repeat(g_string_new("Content-Type: text/html\n\n"), pieces[i], (1 << 18) / strlen(pieces[i]));
+        GString *message =
+            repeat(g_string_new("Content-Type: text/html\n\n"), pieces[i], (1 << 18) / strlen(pieces[i]));
         GBytes *raw = g_string_free_to_bytes(message);
         mail_view *view = mail_view_new(&test_limits);
         mail_view_set_raw(view, raw, false);
@@ -265,8 +268,9 @@ static void fault_59_html_is_linear(void **state) {
 }
 
 static void fault_59_finding_the_reply_is_linear(void **state) {
-    static const char *const pieces[] = {"On 2\n", "From: x\n\n\n", "Sent from my a\n\n", "2 @\n\n\n\n\n", "2 @:\n", "> \n",
-                                         "a\n", "\n", "--\n \n", "From:\nTo:\n"};
+    static const char *const pieces[] = {
+        "On 2\n", "From: x\n\n\n", "Sent from my a\n\n", "2 @\n\n\n\n\n", "2 @:\n", "> \n", "a\n", "\n", "--\n \n",
+        "From:\nTo:\n"};
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(pieces); i++) {

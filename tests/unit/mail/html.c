@@ -46,7 +46,8 @@ static void links_are_kept_unless_they_say_themselves(void **state) {
 
 static void quotes_and_lists_are_marked(void **state) {
     (void)state;
-    assert_html("a<blockquote>b<br>c<p>d<blockquote>e</blockquote></blockquote>f", "a\n\n> b\n> c\n>\n> d\n>\n>> e\n\nf\n");
+    assert_html("a<blockquote>b<br>c<p>d<blockquote>e</blockquote></blockquote>f",
+                "a\n\n> b\n> c\n>\n> d\n>\n>> e\n\nf\n");
     assert_html("<ul><li>one<li>two</ul>x", "* one\n* two\n\nx\n");
 }
 

@@ -214,8 +214,8 @@ static const mail_param utf8[] = {{"CHARSET", "utf-8"}, {"name", "x"}};
 static const mail_param file[] = {{"FileName*0*", "utf-8''%C3%BC"}, {"filename*1", ".pdf"}};
 static const mail_part mixed[] = {
     {.section = "", .depth = 0, .type = "MULTIPART", .subtype = "MIXED"},
-    {.section = "1", .depth = 1, .type = "TEXT", .subtype = "PLAIN", .params = utf8, .param_count = 1, .encoding = "BASE64",
-     .size = 8},
+    {.section = "1", .depth = 1, .type = "TEXT", .subtype = "PLAIN", .params = utf8, .param_count = 1,
+     .encoding = "BASE64", .size = 8},
     {.section = "2", .depth = 1, .type = "APPLICATION", .subtype = "PDF", .encoding = "BASE64", .size = 78000,
      .disposition = "ATTACHMENT", .disposition_params = file, .disposition_param_count = 2},
 };

@@ -37,7 +37,8 @@ static void an_original_behind_a_separator_is_cut(void **state) {
 
 static void an_original_behind_a_header_block_is_cut_with_the_rule_above_it(void **state) {
     (void)state;
-    assert_reply("Hello\n\n________________________________\nFrom: Bob\nSent: Monday\nTo: A\nSubject: x\n\nHi\n", "Hello\n");
+    assert_reply("Hello\n\n________________________________\nFrom: Bob\nSent: Monday\nTo: A\nSubject: x\n\nHi\n",
+                 "Hello\n");
     assert_reply("Hallo\n\nVon: Bob\nGesendet: Montag\nAn: A\nBetreff: x\n\nHi\n", "Hallo\n");
     assert_reply("Bonjour\n\nDe : Bob\nEnvoyé : lundi\nÀ : A\nObjet : x\n\nHi\n", "Bonjour\n");
     assert_reply("Hello\n\n*From:* Bob\n*Sent:* Monday\n*To:* A\n\nHi\n", "Hello\n");
@@ -45,7 +46,8 @@ static void an_original_behind_a_header_block_is_cut_with_the_rule_above_it(void
 
 static void a_mailed_form_is_not_taken_for_an_original(void **state) {
     (void)state;
-    assert_reply("From: Bob\nDate: today\nSubject: help\n\nIt broke.\n", "From: Bob\nDate: today\nSubject: help\n\nIt broke.\n");
+    assert_reply("From: Bob\nDate: today\nSubject: help\n\nIt broke.\n",
+                 "From: Bob\nDate: today\nSubject: help\n\nIt broke.\n");
 }
 
 static void answers_between_and_below_quotes_are_kept(void **state) {
@@ -74,8 +76,9 @@ static void a_message_that_is_only_quote_has_an_empty_reply(void **state) {
 }
 
 static void quoted_html_is_cut_too(void **state) {
-    mail_view *view = view_of("Content-Type: text/html\n\n<div>Hello</div><div class=gmail_quote>On Thu, Jun 26, 2014 at 2 PM, "
-                              "A &lt;<a href=\"mailto:a@x\">a@x</a>&gt; wrote:<br><blockquote>Hi</blockquote></div>");
+    mail_view *view =
+        view_of("Content-Type: text/html\n\n<div>Hello</div><div class=gmail_quote>On Thu, Jun 26, 2014 at 2 PM, "
+                "A &lt;<a href=\"mailto:a@x\">a@x</a>&gt; wrote:<br><blockquote>Hi</blockquote></div>");
 
     (void)state;
     assert_string_equal(reply_of(view), "Hello\n");
@@ -125,8 +128,8 @@ static void replies_of_common_mail_programs_are_found(void **state) {
 }
 
 static void html_replies_of_common_mail_programs_are_found(void **state) {
-    static const char *const names[] = {"gmail",       "hotmail",      "mail_ru",      "ms_outlook_2007", "ms_outlook_2010",
-                                        "thunderbird", "windows_mail", "yandex_ru"};
+    static const char *const names[] = {"gmail",           "hotmail",     "mail_ru",      "ms_outlook_2007",
+                                        "ms_outlook_2010", "thunderbird", "windows_mail", "yandex_ru"};
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {

@@ -16,8 +16,8 @@ static void every_common_charset_is_loaded(void **state) {
 }
 
 static bool spells_ascii_otherwise(const char *charset) {
-    return g_str_has_prefix(charset, "UTF-16") || g_str_has_prefix(charset, "UTF-32") || strcmp(charset, "IBM037") == 0 ||
-           strcmp(charset, "IBM1047") == 0;
+    return g_str_has_prefix(charset, "UTF-16") || g_str_has_prefix(charset, "UTF-32") ||
+           strcmp(charset, "IBM037") == 0 || strcmp(charset, "IBM1047") == 0;
 }
 
 /* No descriptor can be had after the runtime is made, as in a process that is locked down. */
@@ -31,7 +31,8 @@ static void after_that_no_file_is_opened(void **state) {
     setrlimit(RLIMIT_NOFILE, &none);
     for (size_t i = 0; charset_common[i]; i++) {
         char *message = g_strdup_printf("Subject: =?%s?q?abc?=\nDate: Mon, 2 Jan 2006 15:04:05 EST\n"
-                                        "Content-Type: text/plain; charset=%s\n\nabc", charset_common[i], charset_common[i]);
+                                        "Content-Type: text/plain; charset=%s\n\nabc",
+                                        charset_common[i], charset_common[i]);
         mail_view *view = view_of(message);
         mail_date date;
         mail_need need;

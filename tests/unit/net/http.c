@@ -1,20 +1,8 @@
-#include "net/http.h"
-#include "tests/unit/net/peer.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/net/world.h"
 
 #include <gio/gio.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-
-typedef struct world {
-    clock_source clock;
-    event_loop *loop;
-    tls_trust *trust;
-    http_client *client;
-    loop_async *nudge;
-    char *dir, *ca_file;
-    identity ca, good;
-} world;
 
 typedef struct answer {
     bool done;
@@ -25,44 +13,6 @@ typedef struct answer {
     uint64_t retry_after_ms;
     error *err;
 } answer;
-
-static void wake_nothing(void *user) {
-    (void)user;
-}
-
-static int set_up(void **state) {
-    world *w = g_new0(world, 1);
-
-    clock_init_fake(&w->clock, 1700000000000);
-    assert_null(loop_new(&w->clock, &w->loop));
-    assert_null(loop_async_new(w->loop, wake_nothing, NULL, &w->nudge));
-    w->trust = tls_trust_new();
-    assert_null(http_client_new(w->loop, w->trust, &w->client));
-    w->dir = g_dir_make_tmp("mailruled-net-XXXXXX", NULL);
-    w->ca_file = g_build_filename(w->dir, "ca.pem", NULL);
-    w->ca = identity_new(NULL, "Test CA", NULL, -1, 10);
-    w->good = identity_new(&w->ca, "localhost", "DNS:localhost,IP:127.0.0.1", -1, 10);
-    identity_write(&w->ca, w->ca_file);
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    world *w = *state;
-
-    http_client_free(w->client);
-    tls_trust_free(w->trust);
-    loop_async_free(w->nudge);
-    loop_free(w->loop);
-    g_unlink(w->ca_file);
-    g_rmdir(w->dir);
-    g_free(w->dir);
-    g_free(w->ca_file);
-    identity_release(&w->ca);
-    identity_release(&w->good);
-    g_free(w);
-    return 0;
-}
 
 static void on_done(void *user, const http_result *result) {
     answer *a = user;
@@ -86,7 +36,7 @@ static void answer_release(answer *a) {
 }
 
 static void run(world *w, const http_request *request, answer *a) {
-    assert_null(http_start(w->client, request, on_done, a, NULL));
+    assert_null(http_start(w->http, request, on_done, a, NULL));
     assert_false(a->done);
     while (!a->done) {
         loop_turn(w->loop, true);
@@ -226,7 +176,7 @@ static void https_verifies_against_the_given_ca(void **state) {
     run(w, &(http_request){.url = url, .allow_private = true}, &a);
     assert_outcome(&a, HTTP_TLS, "unknown issuer CN=Test CA");
     answer_release(&a);
-    g_clear_pointer(&w->client, http_client_free);
+    g_clear_pointer(&w->http, http_client_free);
     server_stop(&s);
     witness_release(&seen);
 }
@@ -243,7 +193,7 @@ static void fault_70_a_line_break_in_a_header_is_refused(void **state) {
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         const char *const headers[] = {bad[i][0], bad[i][1], NULL};
         http_request request = {.url = "http://127.0.0.1:1/", .headers = headers, .allow_private = true};
-        g_autoptr(error) err = http_start(w->client, &request, on_done, NULL, NULL);
+        g_autoptr(error) err = http_start(w->http, &request, on_done, NULL, NULL);
 
         if (!err) {
             print_error("accepted %s: %s\n", bad[i][0], bad[i][1]);
@@ -262,7 +212,7 @@ static void only_http_urls_without_credentials_are_accepted(void **state) {
 
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         http_request request = {.url = bad[i], .allow_private = true};
-        g_autoptr(error) err = http_start(w->client, &request, on_done, NULL, NULL);
+        g_autoptr(error) err = http_start(w->http, &request, on_done, NULL, NULL);
 
         if (!err) {
             print_error("accepted %s\n", bad[i]);
@@ -317,7 +267,7 @@ static void fault_66_a_kept_connection_of_a_private_call_is_not_reused(void **st
     run(w, &(http_request){.url = url}, &a);
     assert_outcome(&a, HTTP_REFUSED, "127.0.0.1 (loopback) is not allowed");
     answer_release(&a);
-    g_clear_pointer(&w->client, http_client_free);
+    g_clear_pointer(&w->http, http_client_free);
     server_stop(&s);
     assert_int_equal(seen.requests, 1);
     witness_release(&seen);
@@ -430,7 +380,7 @@ static void fault_68_a_dripping_answer_ends_at_the_time_limit(void **state) {
     witness_init(&seen, w, "");
     server_start(&s, drip, NULL, &seen, 1);
     g_autofree char *url = url_of("http", s.port, "/");
-    assert_null(http_start(w->client, &(http_request){.url = url, .timeout_ms = 5000, .allow_private = true}, on_done,
+    assert_null(http_start(w->http, &(http_request){.url = url, .timeout_ms = 5000, .allow_private = true}, on_done,
                            &a, &call));
     while (!atomic_load(&seen.reached)) {
         loop_turn(w->loop, true);
@@ -525,7 +475,7 @@ static void a_cancelled_call_says_nothing(void **state) {
     witness_init(&seen, w, "");
     server_start(&s, drip, NULL, &seen, 1);
     g_autofree char *url = url_of("http", s.port, "/");
-    assert_null(http_start(w->client, &(http_request){.url = url, .allow_private = true}, on_done, &a, &call));
+    assert_null(http_start(w->http, &(http_request){.url = url, .allow_private = true}, on_done, &a, &call));
     while (!atomic_load(&seen.reached)) {
         loop_turn(w->loop, true);
     }
@@ -546,8 +496,6 @@ static void proxies_of_the_environment_are_ignored(void **state) {
     unsetenv("http_proxy");
     unsetenv("all_proxy");
 }
-
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -1,22 +1,11 @@
 /* A transport that was told to compress: nothing is lost where compression begins, nothing is inflated ahead of the
  * owner, and what is counted is what went over the wire. */
-#include "net/transport.h"
-#include "tests/unit/net/peer.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/net/world.h"
 
 #include <stdatomic.h>
 #include <zlib.h>
 
 enum { MEGABYTE = 1000 * 1000, TURN_MOST = 2 * 32 * 64 * 1024 /* by its timer and by its descriptor */ };
-
-typedef struct world {
-    clock_source clock;
-    event_loop *loop;
-    tls_trust *trust;
-    transport_pool *pool;
-    char *dir, *ca_file;
-    identity ca, good;
-} world;
 
 typedef struct client {
     transport *t;
@@ -59,43 +48,6 @@ static void on_closed(void *user, error *err) {
     c->closed = true;
     c->err = err;
 }
-
-static int set_up(void **state) {
-    world *w = g_new0(world, 1);
-
-    clock_init_fake(&w->clock, 1700000000000);
-    assert_null(loop_new(&w->clock, &w->loop));
-    w->trust = tls_trust_new();
-    w->pool = transport_pool_new(w->loop, w->trust);
-    w->dir = g_dir_make_tmp("mailruled-net-XXXXXX", NULL);
-    w->ca_file = g_build_filename(w->dir, "ca.pem", NULL);
-    w->ca = identity_new(NULL, "Test CA", NULL, -1, 10);
-    w->good = identity_new(&w->ca, "localhost", "DNS:localhost,IP:127.0.0.1", -1, 10);
-    identity_write(&w->ca, w->ca_file);
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    world *w = *state;
-
-    transport_pool_free(w->pool);
-    tls_trust_free(w->trust);
-    loop_free(w->loop);
-    g_unlink(w->ca_file);
-    g_rmdir(w->dir);
-    g_free(w->dir);
-    g_free(w->ca_file);
-    identity_release(&w->ca);
-    identity_release(&w->good);
-    g_free(w);
-    return 0;
-}
-
-#define until(world, condition)                                                                                        \
-    while (!(condition)) {                                                                                             \
-        loop_turn((world)->loop, true);                                                                                \
-    }
 
 static client *client_start(world *w, uint16_t port) {
     static const transport_events events = {.connected = on_connected, .data = on_data, .closed = on_closed};

@@ -254,7 +254,8 @@ static void a_folder_is_known_by_its_name_here_and_on_the_server(void **state) {
     static const struct {
         const char *folder;
         unsigned rules;
-    } list[] = {{"Lists/One", 1}, {"INBOX.Lists.One", 1}, {"Lists/*", 1}, {"INBOX.*", 1}, {"Lists.One", 0}, {"INBOX", 0}};
+    } list[] = {{"Lists/One", 1}, {"INBOX.Lists.One", 1}, {"Lists/*", 1},
+                {"INBOX.*", 1},   {"Lists.One", 0},       {"INBOX", 0}};
     struct bench *b = *state;
 
     for (size_t i = 0; i < G_N_ELEMENTS(list); i++) {

@@ -107,8 +107,9 @@ static char *body_of(wire_message *reply) {
 static void a_webhook_is_told_what_happened(void **state) {
     struct bench *b = *state;
 
-    bench_load(b, "webhook 'desk' { url = 'http://127.0.0.1/' }\n"
-                  "rule 'f' { on = 'flags', actions = post 'desk' }\nrule 'g' { on = 'gone', actions = post 'desk' }\n");
+    bench_load(b,
+               "webhook 'desk' { url = 'http://127.0.0.1/' }\n"
+               "rule 'f' { on = 'flags', actions = post 'desk' }\nrule 'g' { on = 'gone', actions = post 'desk' }\n");
     wire_message *reply = bench_run(b, change(b, "\\Seen", "\\Seen", "Todo"));
     g_autofree char *flags = body_of(reply);
     wire_message_free(reply);

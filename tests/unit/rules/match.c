@@ -81,7 +81,7 @@ static void a_glob_that_backtracks_ends(void **state) {
     assert_false(match_glob(pattern, text));
 }
 
-/* --- many needles --------------------------------------------------------------------------------------------------- */
+/* --- many needles ------------------------------------------------------------------------------------------------- */
 
 static uint32_t next_random(uint32_t *seed) {
     *seed = *seed * 1664525 + 1013904223;
@@ -130,7 +130,7 @@ static void needles_are_found_as_one_by_one(void **state) {
     }
 }
 
-/* --- literals ------------------------------------------------------------------------------------------------------- */
+/* --- literals ----------------------------------------------------------------------------------------------------- */
 
 static void literals_of_patterns(void **state) {
     static const char *const list[][2] = {
@@ -152,9 +152,10 @@ static void literals_of_patterns(void **state) {
 }
 
 static void a_literal_is_in_every_match(void **state) {
-    static const char *const pieces[] = {"a", "b", "c", "ab", "bca", "(", "(?:", "(?i)", "(?=", "(?!", ")", "|", "*", "+",
-                                         "?", "{2}", "{0,1}", "{", "[ab]", "[^c]", "\\b", "\\w", "\\.", ".", "^", "$",
-                                         "\\Qa\\E", "\\x61", "[", "]", "C", "(?<n>", "\\"};
+    static const char *const pieces[] = {
+        "a",   "b", "c", "ab", "bca",     "(",     "(?:", "(?i)", "(?=",  "(?!",   ")",
+        "|",   "*", "+", "?",  "{2}",     "{0,1}", "{",   "[ab]", "[^c]", "\\b",   "\\w",
+        "\\.", ".", "^", "$",  "\\Qa\\E", "\\x61", "[",   "]",    "C",    "(?<n>", "\\"};
     struct limits limits = LIMITS_DEFAULT;
     struct regex_matcher *matcher = regex_matcher_new(&limits, NULL);
     uint32_t seed = 11;

@@ -1,6 +1,6 @@
 /*
- * Two connections of one account, which share its pace: what the server says to one holds for the other, too. Each talks
- * to a server of its own (tests/dialog/pace_*.imap); time is turned by hand.
+ * Two connections of one account, which share its pace: what the server says to one holds for the other, too. Each
+ * talks to a server of its own (tests/dialog/pace_*.imap); time is turned by hand.
  */
 #include "session/session.h"
 #include "tests/script/imap_script.h"

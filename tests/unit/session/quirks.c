@@ -26,8 +26,8 @@ static bool disbelieves(const session_quirks *q, enum imap_capability cap) {
 
 static void a_server_that_is_not_known_has_no_quirk(void **state) {
     const imap_capabilities caps = caps_of("IMAP4rev1 IDLE MOVE UIDPLUS");
-    session_quirks q = find(&(session_server){
-        .host = "mail.example.org", .greeting = "OK ready", .id_name = "Example", .id_vendor = "Example", .caps = &caps});
+    session_quirks q = find(&(session_server){.host = "mail.example.org", .greeting = "OK ready",
+                                              .id_name = "Example", .id_vendor = "Example", .caps = &caps});
 
     assert_string_equal(q.names, "");
     assert_int_equal(q.disbelieve, 0);
@@ -47,7 +47,9 @@ static const struct known {
     {"gmail", {.host = "imap.gmail.com"}, ""},
     {"gmail", {.greeting = "OK Gimap ready for requests from 127.0.0.1 i9if7359725qay.199"}, ""},
     {"gmail", {.host = "workspace.example.org"}, "IMAP4rev1 IDLE X-GM-EXT-1"},
-    {"exchange online", {.host = "Outlook.Office365.com", .greeting = "OK The Microsoft Exchange IMAP4 service is ready. [TQ==]"}, ""},
+    {"exchange online",
+     {.host = "Outlook.Office365.com", .greeting = "OK The Microsoft Exchange IMAP4 service is ready. [TQ==]"},
+     ""},
     {"exchange", {.host = "mail.corp.example", .greeting = "OK The Microsoft Exchange IMAP4 service is ready."}, ""},
     {"exchange", {.greeting = "OK Microsoft Exchange Server 2007 IMAP4 service is ready"}, ""},
     {"yahoo", {.host = "imap.mail.yahoo.com"}, ""},
@@ -72,7 +74,8 @@ static const struct known {
     {"", {.greeting = "OK IMAP4rev1"}, "IMAP4rev1 IDLE UIDPLUS"},
     {"dovecot", {.id_name = "Dovecot"}, "IMAP4rev1 NOTIFY SAVEDATE"},
     {"dovecot", {.greeting = "OK [CAPABILITY IMAP4rev1] Dovecot (Debian) ready."}, "IMAP4rev1 NOTIFY IMAP4rev2"},
-    {"dovecot", {.greeting = "OK Dovecot ready."}, NULL}, /* before the login nothing is concluded from what is not there */
+    /* before the login nothing is concluded from what is not there */
+    {"dovecot", {.greeting = "OK Dovecot ready."}, NULL},
     {"dovecot, old dovecot", {.greeting = "OK Dovecot ready."}, "IMAP4rev1 NOTIFY"},
     {"dovecot, dovecot before 2.3.15", {.id_name = "Dovecot", .id_version = "2.3.13"}, "IMAP4rev1 NOTIFY SAVEDATE"},
     {"dovecot", {.id_name = "Dovecot", .id_version = "2.3.15"}, "IMAP4rev1 NOTIFY SAVEDATE"},
@@ -124,7 +127,8 @@ static void every_row_stands_in_the_documentation(void **state) {
 
 static void rows_add_up_and_the_more_careful_one_counts(void **state) {
     const imap_capabilities caps = caps_of("IMAP4rev1 XYMHIGHESTMODSEQ XSTOP");
-    session_quirks q = find(&(session_server){.host = "imap.naver.com", .greeting = "OK Dovecot ready.", .caps = &caps});
+    session_quirks q =
+        find(&(session_server){.host = "imap.naver.com", .greeting = "OK Dovecot ready.", .caps = &caps});
 
     assert_string_equal(q.names, "yahoo, naver, proton bridge 1, dovecot, old dovecot");
     assert_int_equal(q.idle_ms, 55000); /* of 3 minutes and 55 s */
@@ -132,7 +136,8 @@ static void rows_add_up_and_the_more_careful_one_counts(void **state) {
     assert_int_equal(q.poll, SESSION_POLL_SELECT);
     assert_int_equal(q.settle_ms, 2000);
     assert_true(q.check_identity);
-    assert_true(disbelieves(&q, IMAP_CAP_IDLE) && disbelieves(&q, IMAP_CAP_UIDPLUS) && disbelieves(&q, IMAP_CAP_NOTIFY));
+    assert_true(disbelieves(&q, IMAP_CAP_IDLE) && disbelieves(&q, IMAP_CAP_UIDPLUS) &&
+                disbelieves(&q, IMAP_CAP_NOTIFY));
     assert_false(disbelieves(&q, IMAP_CAP_MOVE));
 }
 

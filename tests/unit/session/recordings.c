@@ -162,8 +162,8 @@ static void every_conversation_can_be_replayed(void **state) {
     print_message("%u conversations replayed, %u to their last command, %u sessions became ready\n"
                   "%u replies: %u played, %u of them to a NOOP; %u not in the recording; %u commands beyond it\n"
                   "%u folders listed, %u messages delivered\n",
-                  sum.conversations, sum.whole, sum.ready, sum.replies, sum.played, sum.unasked, sum.cut, sum.made_up, sum.listed,
-                  sum.fetched);
+                  sum.conversations, sum.whole, sum.ready, sum.replies, sum.played, sum.unasked, sum.cut, sum.made_up,
+                  sum.listed, sum.fetched);
     assert_true(sum.conversations > 100 && sum.whole >= sum.conversations - 3);
     assert_true(sum.listed > 500 && sum.fetched > 100);
 }
@@ -185,10 +185,11 @@ static const struct provider {
      IMAP_ATTR_ALL | IMAP_ATTR_DRAFTS | IMAP_ATTR_IMPORTANT | IMAP_ATTR_SENT | IMAP_ATTR_JUNK | IMAP_ATTR_FLAGGED |
          IMAP_ATTR_TRASH,
      true, '/', NULL},
-    {"exchange", CAN(MOVE) | CAN(UIDPLUS) | CAN(LITERAL_PLUS), CAN(CONDSTORE) | CAN(ESEARCH) | CAN(SPECIAL_USE), 0, true, '/',
-     "outlook.office365.com"},
+    {"exchange", CAN(MOVE) | CAN(UIDPLUS) | CAN(LITERAL_PLUS), CAN(CONDSTORE) | CAN(ESEARCH) | CAN(SPECIAL_USE), 0,
+     true, '/', "outlook.office365.com"},
     {"yahoo", CAN(MOVE) | CAN(UIDPLUS) | CAN(OBJECTID), CAN(IDLE) | CAN(ESEARCH) | CAN(CONDSTORE), 0, false, '/', NULL},
-    {"cyrus", CAN(UIDPLUS) | CAN(CONDSTORE) | CAN(BINARY) | CAN(LOGINDISABLED), CAN(MOVE) | CAN(ESEARCH), 0, true, '/', NULL},
+    {"cyrus", CAN(UIDPLUS) | CAN(CONDSTORE) | CAN(BINARY) | CAN(LOGINDISABLED), CAN(MOVE) | CAN(ESEARCH), 0, true, '/',
+     NULL},
     {"dovecot", CAN(MOVE) | CAN(QRESYNC) | CAN(LIST_STATUS) | CAN(SPECIAL_USE), CAN(X_GM_EXT_1) | CAN(NOTIFY),
      IMAP_ATTR_SENT | IMAP_ATTR_DRAFTS | IMAP_ATTR_TRASH | IMAP_ATTR_JUNK, true, '.', NULL},
     {"protonmail", CAN(ID), CAN(IDLE) | CAN(UIDPLUS) | CAN(MOVE) | CAN(NAMESPACE) | CAN(UNSELECT), 0, false, '/', NULL},

@@ -43,7 +43,8 @@ static void arrival_makes_rows_and_moves_the_cursor_in_one(void **state_in) {
 static void the_cursor_is_as_of_when_the_server_got_the_newest(void **state_in) {
     struct fixture *f = *state_in;
     const uint32_t uids[] = {11};
-    struct state_arrive in = {.account = "work", .folder = "INBOX", .uidvalidity = 7, .uids = uids, .n_uids = 1, .last_uid = 11};
+    struct state_arrive in = {
+        .account = "work", .folder = "INBOX", .uidvalidity = 7, .uids = uids, .n_uids = 1, .last_uid = 11};
 
     in.as_of = START - 5000;
     MUST(f, state_arrive(f->st, &in, on_arrivals, f));
