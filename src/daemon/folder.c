@@ -120,9 +120,14 @@ bool folder_about_to_act(const struct folder *f) {
     return f->look || f->undecided || action_queue_waiting(f->actions);
 }
 
-/* Work that needs the connection, or soon will: a rotating connection stays as long. */
+/*
+ * Work that needs the connection, or soon will: a rotating connection stays as long. Where there is no room for what is
+ * to be resumed it does not: what takes the room may wait for the connection.
+ */
 bool folder_busy(const struct folder *f) {
-    return f->look || f->starved || roll_busy(f) || f->resuming || f->settling || !f->scope || !f->cursor_known ||
+    bool resuming = f->resuming || (!f->resumed && account_has_room(f->account));
+
+    return f->look || f->starved || roll_busy(f) || resuming || f->settling || !f->scope || !f->cursor_known ||
            f->needs->len || g_hash_table_size(f->by_uid) || action_queue_length(f->actions);
 }
 

@@ -121,6 +121,9 @@ static void disconnected(struct watcher *w) {
     w->ready = w->polling = w->held = w->hold_over = w->leaving = false;
     loop_timer_stop(w->hold);
     loop_timer_stop(w->poll);
+    if (w->at && (!w->at->selected || folder_busy(w->at))) {
+        w->at->dirty = true; /* what it was selected for is not done */
+    }
     next_left(w);
     push_free(w);
     for (guint i = 0; i < w->folders->len; i++) {

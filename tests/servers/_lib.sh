@@ -93,7 +93,7 @@ webhook "hook" {
 }
 CONFIG
         cat
-    } >"$box/config.lua"
+    } >"$box/config.new" && mv "$box/config.new" "$box/config.lua" # whole at any moment, as editors do it
 }
 
 daemon() { # start it; options of `mailruled run`

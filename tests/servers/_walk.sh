@@ -1,6 +1,6 @@
 # Sourced by the random walks: steps drawn from a seed, on a Dovecot of their own behind a proxy that can cut.
-# A walk names $names, its folders, and `done_so_far`: is everything done and told that can be?
-# STEPS=n is its length; SEED=n (default 1) is another walk: the steps of a walk are always the same, when they fall is not.
+# A walk names $names, its folders, and `done_so_far`: is everything done and told that can be? `what_is_missing` else.
+# STEPS=n is its length; SEED=n (default 1) is another walk: its steps are always the same, when they fall is not.
 . "$(dirname "$0")/_lib.sh"
 EXTRA="${EXTRA:-}
 protocol lmtp {
@@ -65,7 +65,12 @@ disturb() { # OF: sets $n to 0..OF-1, and does something to the daemon where tha
 settle() { # after cuts it may wait for its next try to connect
     within=$patience
     ! rm "$box"/*.arm 2>/dev/null || within=60
-    wait_for "$within" done_so_far || { echo "  seed $SEED, step $step"; return 1; }
+    wait_for "$within" done_so_far && return 0
+    echo "  seed $SEED, step $step:"
+    what_is_missing
+    "$MAILRULED" status
+    "$MAILRULED" queue
+    return 1
 }
 
 start_walk() { # SECONDS in which everything is done, where nothing was cut

@@ -40,6 +40,7 @@ start_pushed() {
 }
 
 fifty_folders() {
+    folders=49
     start_pushed || return 1
     deliver_to INBOX first && deliver_to W7 second && deliver_to W49 third || return 1
     wait_for 20 has_count Target 3 && wait_for 20 queue_is_empty || return 1
@@ -50,6 +51,7 @@ fifty_folders() {
 
 # A message that comes within the second after SELECT, in which Dovecot's NOTIFY is blind.
 lost_wake_up() {
+    folders=49
     start_pushed || return 1
     i=0
     while [ "$i" -lt 12 ]; do
@@ -75,7 +77,6 @@ folders_come_and_go() {
     gone() { ! status_says 'W78'; }
     wait_for 20 gone || return 1
     expect "one connection" test "$(connections)" -eq 1 && stop_daemon
-    folders=49
 }
 
 # "*" begins with INBOX, whatever the alphabet says: its mail comes with its header fields.
@@ -86,7 +87,6 @@ rule "inbox" { folder = "INBOX", when = from:contains "@", actions = { move "Tar
 EOT
     daemon && wait_for 60 all_pushed 8 && deliver_to INBOX a && wait_for 20 has Target a || return 1
     expect "not asked for" test "$(log_count '> [^ ]* UID FETCH')" -eq 0 && stop_daemon
-    folders=49
 }
 
 # New rules need other header fields: those come with the next message.
@@ -99,7 +99,6 @@ EOT
     "$MAILRULED" reload && wait_for 20 logged '> [^ ]* NOTIFY SET .*[Xx]-[Tt]ag' || return 1
     deliver_with tagged 'X-Tag: yes' && wait_for 20 has Target tagged || return 1
     expect "not asked for" test "$(log_count '> [^ ]* UID FETCH .*[Xx]-[Tt]ag')" -le 2 && stop_daemon
-    folders=49
 }
 
 # NOTIFY is said anew for other rules (and after each visit) while the server still gathers what it is to push: a
@@ -115,7 +114,6 @@ EOT
         wait_for 5 has Target "a$after" || return 1
     done
     expect "each by a round or the push" wait_for 5 queue_is_empty && each_once 4 Target && stop_daemon
-    folders=49
 }
 
 # What came while nothing was connected is told by the first STATUS.
@@ -124,7 +122,6 @@ while_down() {
     start_pushed && stop_daemon || return 1
     deliver_to W2 a && deliver_to W5 b && deliver_to INBOX c || return 1
     daemon && wait_for 30 has_count Target 3 && each_once 3 Target && stop_daemon
-    folders=49
 }
 
 # A rule that waits for a web service keeps its folder selected.
@@ -145,7 +142,19 @@ EOT
     expect "while the first still waits" test "$(count Target)" -eq 1 || return 1
     wait_for 40 has_count Target 2 && wait_for 60 logged '> .* LOGOUT' || return 1
     wait_for 20 all_pushed 4 && each_once 2 Target && stop_daemon
-    folders=49
+}
+
+# The way back to a folder for the step behind an accepted webhook is cut: nothing is new there, but something not done.
+cut_on_the_way_back() {
+    folders=2
+    start_sink -d 1500 && make_folders && start_proxy -c "c:SELECT W1:$box/select" || return 1
+    config 'watch = { "INBOX", "W*" },' <<'EOT' || return 1
+rule "all" { when = from:contains "@", actions = { post "hook", move "Target" } }
+EOT
+    daemon && wait_for 60 all_pushed 3 && deliver_to W1 a && wait_for 20 logged 'folder=W1 .*post hook' || return 1
+    touch "$box/select.arm"
+    wait_for 20 test -s "$box/select.cuts" && rm "$box/select.arm" || return 1
+    wait_for 20 has Target a && each_once 1 Target && stop_daemon
 }
 
 disabled() {
@@ -164,7 +173,6 @@ disabled() {
     deliver_to W4 c && wait_for 20 has Target c || return 1
     expect "a connection for the work" test "$(connections)" -eq $((before + 1)) || return 1
     each_once 3 Target && stop_daemon
-    folders=49
 }
 
 # Dovecot ends by an assertion where header fields are pushed for another SELECT than they were asked for.
@@ -175,6 +183,7 @@ no_panic() {
 random() { od -An -N2 -tu2 /dev/urandom | tr -d ' '; }
 
 cut_again_and_again() {
+    folders=49
     if [ -n "${FULL:-}" ]; then total=1000 cuts=100; else total=150 cuts=15; fi
     start_pushed -c "S: :$box/server" -c "C: :$box/client" || return 1
     done_cuts() { cat "$box"/*.cuts 2>/dev/null | wc -l; }
@@ -204,6 +213,7 @@ test_case after_a_reload_other_header_fields_come reloaded
 test_case nothing_is_missed_while_notify_is_said_anew said_anew
 test_case what_came_meanwhile_is_told_by_status while_down
 test_case a_busy_connection_gives_what_waits_to_another busy_elsewhere
+test_case what_is_not_done_is_gone_back_to_after_a_cut cut_on_the_way_back
 test_case without_notify_the_rest_is_asked_for_in_rounds disabled
 test_case no_delivery_is_lost_however_often_the_connection_is_cut cut_again_and_again
 test_case the_server_did_not_crash no_panic

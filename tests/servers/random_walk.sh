@@ -26,6 +26,9 @@ drag_to() { # FOLDER: what was filed elsewhere
 }
 
 done_so_far() { has_count Target "$total"; }
+what_is_missing() {
+    for folder in $names; do contents "$folder" | sed "s|^|    $folder/|"; done
+}
 
 made=0
 add_folder() {
