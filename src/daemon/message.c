@@ -301,6 +301,12 @@ void message_finished(void *folder, action_item *item, const action_outcome *out
     log_ctx log = message_log(m);
 
     log.rule = item->step->rule;
+    if (outcome->waits) {
+        message_keeper(m)->failures += message_keeper(m)->options->once; /* which does not wait for it */
+        folder_resume_in(m->folder, outcome->delay_ms);
+        message_free(m);
+        return;
+    }
     if (!outcome->err) {
         if (outcome->gone) {
             log_info(&log, "%s: the message is gone", wire_verb_name(item->step->verb));
@@ -348,6 +354,7 @@ void message_continue(struct message *m, const struct state_message *stored) {
     }
     m->item = (action_item){.row = m->row, .seq = open->seq, .uid = m->uid, .tries = open->attempts};
     m->item.maybe_done = open->state == STATE_STEP_BEGUN || open->state == STATE_STEP_PENDING;
+    m->item.unanswered = open->state == STATE_STEP_BEGUN;
     m->item.note_len = MIN(open->note_len, sizeof m->item.note);
     if (m->item.note_len) {
         memcpy(m->item.note, open->note, m->item.note_len);
