@@ -302,7 +302,6 @@ void message_finished(void *folder, action_item *item, const action_outcome *out
 
     log.rule = item->step->rule;
     if (outcome->waits) {
-        message_keeper(m)->failures += message_keeper(m)->options->once; /* which does not wait for it */
         folder_resume_in(m->folder, outcome->delay_ms);
         message_free(m);
         return;

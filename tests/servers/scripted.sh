@@ -70,8 +70,11 @@ C: <t> UID COPY 10 Done
 reset
 reconnect
 S: * OK ready again
+C: <t> UID FETCH 10 (UID INTERNALDATE RFC822.SIZE)
+S: * 1 FETCH (UID 10 INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500)
+S: <t> OK done
 C: <t> UID FETCH 5:* ...MESSAGE-ID...
-S-: * 8 FETCH (UID $1 BODY[HEADER.FIELDS (MESSAGE-ID)]\x20
+S-: * 8 FETCH (UID $1 INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (MESSAGE-ID)]\x20
 L: Message-ID: <$2>\r\n\r\n
 S: )
 S: <t> OK done
@@ -84,9 +87,16 @@ EOT
     expect "as many COPYs as it takes" test "$(log_count '> [^ ]* UID COPY')" -eq "$4" && followed
 }
 copy_lost_but_done() { copy_lost 6 one@test '' 1; }
-# Another message's Message-ID may hold ours.
+# Another message's Message-ID may hold ours. It is looked for three times (lost_copies.sh).
 copy_lost_and_not_done() {
-    copy_lost 6 another.one@test 'C: <t> UID COPY 10 Done
+    copy_lost 6 another.one@test 'on <t> UID FETCH 10 (UID INTERNALDATE RFC822.SIZE)
+S: * 1 FETCH (UID 10 INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500)
+S: <t> OK done
+end
+on <t> UID FETCH 5:* ...
+S: <t> OK done
+end
+C: <t> UID COPY 10 Done
 S: <t> OK [COPYUID 4 10 7] copied' 2
 }
 
