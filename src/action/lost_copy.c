@@ -8,7 +8,8 @@
  * In doubt it is copied again: one letter too many harms less than one that is lost, as the source may be deleted after
  * the COPY. But a copy that differs in its date alone is taken after all when it would be made again otherwise: there
  * are servers that give copies new dates, and with UIDPLUS the journal knows which ones belong to others. Without
- * UIDPLUS the date is all that tells two letters of one size apart, and has to be the same.
+ * UIDPLUS the date is all that tells two letters of one size apart, and has to be the same. So it has where the server
+ * writes into its messages (session_quirks.check_identity), and sizes say nothing.
  *
  * A server may still be at it when the connection has died. What is not found is looked for again twice, and as long as
  * the target grows meanwhile; the message waits in the journal for that, where nobody waits for it.
@@ -35,6 +36,7 @@ struct lookup {
     const char *message_id; /* the item's; NULL or "" = has none */
     imap_fetch source;      /* its size and date, as far as they are known: `have` */
     bool date_decides;      /* nothing else tells two letters of one size apart */
+    bool sizes_change;      /* the server writes into its messages: what they have grown by says nothing */
     GArray *candidates;     /* struct candidate */
     uint32_t validity, end; /* of the target, now */
     error *err;             /* not known: look again */
@@ -180,7 +182,7 @@ static void seen(void *user, const imap_response *response) {
     if (!id || !verify_same_id(l->message_id, id)) {
         return;
     }
-    uint32_t both = f->have & l->source.have;
+    uint32_t both = f->have & l->source.have & ~(l->sizes_change ? (uint32_t)IMAP_HAVE_SIZE : 0);
     bool same_size = !(both & IMAP_HAVE_SIZE) || f->size == l->source.size;
     bool same_date = !(both & IMAP_HAVE_DATE) || f->date == l->source.date;
     /* Without a Message-ID nothing is left but both. */
@@ -213,6 +215,7 @@ void lost_copy_look(struct action_batch *batch, lost_copy_fn done, void *user) {
     *l = (struct lookup){.batch = batch, .done = done, .user = user, .note = copy_note_read(item)};
     l->message_id = item->message_id;
     l->date_decides = !info || !imap_can(info->caps, IMAP_CAP_UIDPLUS);
+    l->sizes_change = info && info->quirks->check_identity;
     l->candidates = g_array_new(FALSE, TRUE, sizeof(struct candidate));
     want.items |= of_source.items;
     session_call call = batch_call(batch, NULL);

@@ -420,6 +420,8 @@ struct message {
     bool followed;    /* another row of the same kind and UID waits for its end */
     unsigned arrival; /* which of the folder's arrivals it belongs to; 0 = none yet */
     bool own;
+    bool sizes_change; /* on this server, as UIDs do: see identity_of() */
+    int64_t date;      /* INTERNALDATE; 0 = not told */
     char *flags, *flags_added, *flags_removed, *event_id; /* of events but "new" */
     wire_message *eval; /* until it is submitted */
     uint64_t job;       /* 0 = not at the evaluators */

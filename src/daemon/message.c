@@ -223,8 +223,7 @@ static void store_plan(struct message *m, wire_message *w) {
                                g_array_new(FALSE, TRUE, sizeof(struct state_delivery)),
                                g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref),
                                g_ptr_array_new_with_free_func(g_free)};
-    /* The ledger is of mail that arrived: what happens to it later is told as often as it happens. */
-    const char *identity = m->event == WIRE_EVENT_NEW ? plan->identity : NULL;
+    g_autofree char *identity = identity_of(m, plan);
 
     set_stage(m, MESSAGE_PLANNING);
     log_plan(m, plan);
