@@ -416,7 +416,7 @@ all_flagged() {
 }
 
 start_server 40
-case_for() { reconcile=$usually; test_case "${1}_on_$server" "$2"; }
+case_for() { reconcile=$usually dated=''; test_case "${1}_on_$server" "$2"; }
 case_for what_it_offers_is_documented offers
 case_for connects_with_tls_from_the_start connects_implicit
 case_for connects_with_starttls connects_starttls

@@ -195,13 +195,13 @@ S: * OK [UIDVALIDITY 8] UIDs valid
 S: * OK [UIDNEXT 4] next
 S: <t> OK [READ-WRITE] selected
 C: <t> UID SEARCH RETURN (ALL) ALL SINCE <day>
-S: * ESEARCH (TAG "<t>") UID
+S: * ESEARCH (TAG "<t>") UIDNOTHING
 S: <t> OK found
 on <t> UID FETCH 4:* ...
 S: <t> OK done
 end
 EOT
-    sed 's/^S: \* 0 EXISTS/S: * 3 EXISTS/; s/^S: \* ESEARCH (TAG "<t>") UID$/& ALL 2,5:6/' "$box/dialogue.first" >"$box/dialogue"
+    sed 's/^S: \* 0 EXISTS/S: * 3 EXISTS/; s/^S: \* ESEARCH (TAG "<t>") UID$/& ALL 2,5:6/; s/NOTHING//' "$box/dialogue.first" >"$box/dialogue"
     "$TOOLS/imap_script" "$box/dialogue" >"$box/script_port" 2>"$box/script.err" &
     script=$!
     remember "$script"
