@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
     char dir[] = "/tmp/hasten.XXXXXX", path[64];
     int factor = argc > 3 ? atoi(argv[1]) : 0, timer, status = 0;
     struct sigaction action = {.sa_handler = on_signal};
-    uint64_t seed;
+    uint64_t seed = 0;
 
     if (factor < 1) {
         fputs("usage: hasten FACTOR CLOCK.so PROGRAM ...\n", stderr);
