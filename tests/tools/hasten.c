@@ -71,7 +71,7 @@ static void remove_page(const char *dir, const char *path) {
 
 static void go_on(struct page *page, int timer, int64_t wall, int64_t elapsed) {
     const uint64_t one = 1;
-    int64_t due;
+    long long due;
 
     atomic_store(&page->since, now_ns(CLOCK_MONOTONIC));
     atomic_store(&page->wall, wall);
