@@ -200,7 +200,7 @@ static void ask_status(struct copying *c) {
     session_status(batch_session(c->batch), c->batch->target, IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY, &call);
 }
 
-static void looked(void *user, enum lost_copy outcome, uint32_t uid) {
+static void looked(void *user, enum lost_copy outcome, uint32_t validity, uint32_t uid) {
     struct copying *c = user;
     struct action_batch *batch = c->batch;
 
@@ -209,8 +209,7 @@ static void looked(void *user, enum lost_copy outcome, uint32_t uid) {
     } else if (outcome == LOST_COPY_ABSENT) {
         ask_status(c);
     } else {
-        action_item *item = batch->items->pdata[0];
-        set_pair(batch, copy_note_read(item).validity, item->uid, uid);
+        set_pair(batch, validity, ((action_item *)batch->items->pdata[0])->uid, uid);
         have_copies(c);
     }
 }

@@ -21,8 +21,9 @@ void copy_note_write(action_item *item, const struct copy_note *note); /* into i
 struct copy_note copy_note_read(const action_item *item);              /* phase 0: there is none */
 
 enum lost_copy { LOST_COPY_FOUND, LOST_COPY_ABSENT, LOST_COPY_LATER };
-/* With LATER the batch is not the callee's any more: its item waits, was put back, or has failed. Once. */
-typedef void (*lost_copy_fn)(void *user, enum lost_copy outcome, uint32_t uid);
+/* With LATER the batch is not the callee's any more: its item waits, was put back, or has failed. With FOUND the copy's
+ * UID and the target's UIDVALIDITY. Once. */
+typedef void (*lost_copy_fn)(void *user, enum lost_copy outcome, uint32_t validity, uint32_t uid);
 
 /* Looks for the copy that the batch's only item, whose note is BEGUN, may have in batch->target. ABSENT: it is not
  * there, and was not for as long as it takes to believe that it will not come. */

@@ -9,7 +9,8 @@
  * the COPY. But a copy that differs in its date alone is taken after all when it would be made again otherwise: there
  * are servers that give copies new dates, and with UIDPLUS the journal knows which ones belong to others. Without
  * UIDPLUS the date is all that tells two letters of one size apart, and has to be the same. So it has where the server
- * writes into its messages (session_quirks.check_identity), and sizes say nothing.
+ * writes into its messages (session_quirks.check_identity), and sizes say nothing; nor does UIDVALIDITY there, which
+ * GNU Mailutils makes anew with the first message of a folder, and which leaves UIDs as they are.
  *
  * A server may still be at it when the connection has died. What is not found is looked for again twice, and as long as
  * the target grows meanwhile; the message waits in the journal for that, where nobody waits for it.
@@ -36,7 +37,7 @@ struct lookup {
     const char *message_id; /* the item's; NULL or "" = has none */
     imap_fetch source;      /* its size and date, as far as they are known: `have` */
     bool date_decides;      /* nothing else tells two letters of one size apart */
-    bool sizes_change;      /* the server writes into its messages: what they have grown by says nothing */
+    bool unstable;          /* sizes and UIDVALIDITY change on this server, and say nothing */
     GArray *candidates;     /* struct candidate */
     uint32_t validity, end; /* of the target, now */
     error *err;             /* not known: look again */
@@ -51,7 +52,7 @@ static void lookup_free(struct lookup *l) {
 }
 
 static void finish(struct lookup *l, enum lost_copy outcome, uint32_t uid) {
-    l->done(l->user, outcome, uid);
+    l->done(l->user, outcome, l->validity, uid);
     lookup_free(l);
 }
 
@@ -182,7 +183,7 @@ static void seen(void *user, const imap_response *response) {
     if (!id || !verify_same_id(l->message_id, id)) {
         return;
     }
-    uint32_t both = f->have & l->source.have & ~(l->sizes_change ? (uint32_t)IMAP_HAVE_SIZE : 0);
+    uint32_t both = f->have & l->source.have & ~(l->unstable ? (uint32_t)IMAP_HAVE_SIZE : 0);
     bool same_size = !(both & IMAP_HAVE_SIZE) || f->size == l->source.size;
     bool same_date = !(both & IMAP_HAVE_DATE) || f->date == l->source.date;
     /* Without a Message-ID nothing is left but both. */
@@ -215,7 +216,7 @@ void lost_copy_look(struct action_batch *batch, lost_copy_fn done, void *user) {
     *l = (struct lookup){.batch = batch, .done = done, .user = user, .note = copy_note_read(item)};
     l->message_id = item->message_id;
     l->date_decides = !info || !imap_can(info->caps, IMAP_CAP_UIDPLUS);
-    l->sizes_change = info && info->quirks->check_identity;
+    l->unstable = info && info->quirks->check_identity;
     l->candidates = g_array_new(FALSE, TRUE, sizeof(struct candidate));
     want.items |= of_source.items;
     session_call call = batch_call(batch, NULL);
@@ -224,6 +225,7 @@ void lost_copy_look(struct action_batch *batch, lost_copy_fn done, void *user) {
     session_fetch(s, &batch->uids, &of_source, &call);
     session_select(s, batch->target, true, NULL, &(session_call){.done = entered, .user = l});
     session_fetch_from(s, l->note.uid, &want,
-                       &(session_call){.done = compared, .data = seen, .user = l, .uidvalidity = l->note.validity});
+                       &(session_call){.done = compared, .data = seen, .user = l,
+                                       .uidvalidity = l->unstable ? 0 : l->note.validity});
     session_select(s, batch_folder(batch), false, NULL, &(session_call){.done = back, .user = l});
 }

@@ -284,6 +284,22 @@ EOT
     wait_for 30 holds Done old1 old2 old3 old4 && settled && stop_daemon
 }
 
+# The connection breaks with the answer to a COPY into an empty folder: it is there already.
+copy_is_lost() {
+    start_proxy "to:$IMAP_PORT" -c "S:COPY:$box/cut" || return 1
+    direct=$IMAP_PORT tls=none IMAP_PORT=$port
+    config '' <<'EOT'
+rule "all" { when = from:contains "@", actions = { copy "Archive" } }
+EOT
+    tls=implicit IMAP_PORT=$direct
+    start_daemon || return 1
+    touch "$box/cut.arm"
+    deliver a && wait_for 20 test -s "$box/cut.cuts" && rm "$box/cut.arm" || return 1
+    wait_for 40 queue_is_empty || return 1
+    expect "looked for" logged 'EXAMINE' && expect "copied once: $(contents Archive)" holds Archive a || return 1
+    deliver b && wait_for 30 holds Archive a b && settled && stop_daemon
+}
+
 server_is_killed() {
     config '' <<'EOT' || return 1
 rule "all" { when = from:contains "@", actions = { move "Done" } }
@@ -429,6 +445,7 @@ case_for fault_42_what_others_deleted_stays_without_move others_deleted_without_
 case_for fault_46_a_missing_target_is_made_or_refused missing_target
 case_for fault_28_mail_that_arrives_while_the_daemon_is_down while_down
 case_for mail_with_old_dates_is_new old_dates
+case_for fault_44_the_answer_to_a_copy_is_lost copy_is_lost
 case_for the_server_is_killed_and_comes_back server_is_killed
 case_for fault_53_killed_in_the_middle_of_a_batch daemon_is_killed
 [ "$uidplus" = yes ] || case_for every_action_with_expunge expunge_allowed_every_action
