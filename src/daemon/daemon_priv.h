@@ -256,6 +256,7 @@ struct folder {
     int64_t not_before; /* INTERNALDATE below which messages are passed over (after a UIDVALIDITY change); 0 = none */
     uint32_t new_from;  /* but not from this UID on; 0 = none */
     struct {
+        int64_t seen;       /* wall clock, ms: what came until then has its row, or is old */
         int64_t there;      /* messages there were; -1 = not known */
         uint32_t first_new; /* UID; 0 = none */
     } before;               /* while a changed UIDVALIDITY is being settled */

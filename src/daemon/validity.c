@@ -38,7 +38,8 @@ static void cursor_set(void *user, const error *err) {
 }
 
 static void start_after(struct folder *f, uint32_t last_uid) {
-    f->cursor = (struct state_cursor){.uidvalidity = f->uidvalidity, .last_uid = last_uid, .listed = !last_uid};
+    f->cursor = (struct state_cursor){.uidvalidity = f->uidvalidity, .last_uid = last_uid, .listed = !last_uid,
+                                      .updated = clock_wall_ms(f->account->keeper->clock)};
     roll_reset(f);
     log_info(&f->log, "first sight of this folder: starting after UID %u", last_uid);
     state_cursor_set(f->account->keeper->state, f->account->name, f->name, &f->cursor, cursor_set, f);
@@ -221,15 +222,16 @@ static void candidates(void *user, const session_result *result) {
 
 static void oldest_known(void *user, const error *err, const struct state_message *messages, size_t n, bool more) {
     struct folder *f = user;
-    int64_t since = f->cursor.updated / 1000;
+    int64_t since = f->before.seen;
 
     if (err || !folder_session(f)) {
         failed(f, err);
         return;
     }
-    if (n && messages[0].arrived_at / 1000 < since) {
-        since = messages[0].arrived_at / 1000;
+    if (n) { /* mail has its row later than it came, and those before the cursor may be open still */
+        since = MIN(MIN(since, f->cursor.updated), messages[0].arrived_at);
     }
+    since /= 1000;
     f->not_before = since - SLACK_S;
     f->new_from = 0;
     session_search(folder_session(f), &(imap_search_want){.since = since - DAY_S},
@@ -251,12 +253,11 @@ static void counted(void *user, const error *err, const struct state_range *rang
         }
     }
     state_list(f->account->keeper->state,
-               &(struct state_filter){.account = f->account->name, .folder = f->name, .limit = 1,
-                                      .stages = STATE_IN(STATE_PENDING) | STATE_IN(STATE_PLANNED)},
+               &(struct state_filter){.account = f->account->name, .folder = f->name, .limit = 1},
                oldest_known, f);
 }
 
-/* The journal knows until when the folder has been seen: what is in memory is of the start. */
+/* The journal knows until when the folder has been seen; what is in memory is of the start, or of the first sight. */
 static void seen_until(void *user, const error *err, const struct state_cursor *cursor) {
     struct folder *f = user;
 
@@ -264,7 +265,7 @@ static void seen_until(void *user, const error *err, const struct state_cursor *
         failed(f, err);
         return;
     }
-    f->cursor.updated = cursor ? cursor->updated : 0;
+    f->before.seen = cursor ? cursor->updated : 0;
     state_present_load(f->account->keeper->state, f->account->name, f->name, counted, f);
 }
 
