@@ -11,7 +11,8 @@
  * and while the connection is down or breaks in the middle, nothing: the item stays and is sent, or looked for, again.
  *
  * An answer that never came leaves the item `maybe_done`: a MOVE is then asked for at the source (gone means done), a
- * COPY looked for at the target above the UIDNEXT that was journaled before, a STORE sent again.
+ * COPY looked for at the target above the UIDNEXT that was journaled before, a STORE sent again. A COPY that is not
+ * found there may still be under way (outcome `waits`): it is looked for several times before it is repeated.
  *
  * Ownership: items are the caller's and stay at their address until reported or removed.
  */
@@ -32,6 +33,7 @@ typedef struct action_item {
     const char *message_id; /* likewise; NULL = has none */
     uint32_t tries;         /* failures before this one: the delay grows with it */
     bool maybe_done;        /* it may have been sent by an earlier run or connection */
+    bool unanswered;        /* and its answer was lost: the journal has it as begun */
     uint8_t note[32];       /* what the journal kept when it was begun */
     size_t note_len;
     unsigned throttled; /* times the server asked for patience instead */
@@ -40,8 +42,9 @@ typedef struct action_item {
 } action_item;
 
 typedef struct action_outcome {
-    const error *err;  /* NULL = done. Else it was journaled as failed; borrowed */
-    uint64_t delay_ms; /* with err: when it may be tried again; 0 with retry NEVER */
+    const error *err;  /* NULL = done, or waits. Else it was journaled as failed; borrowed */
+    bool waits;        /* it is not known yet whether it is done: add it again after the delay */
+    uint64_t delay_ms; /* with err or waits: when it may be tried again; 0 with retry NEVER */
     bool gone;         /* the message was no longer there: nothing was done */
     struct state_row row;   /* the journal's answer: next_seq, waiting, due_webhook, gone */
 } action_outcome;

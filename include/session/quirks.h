@@ -39,7 +39,8 @@ typedef struct session_quirks {
     bool plain_list;         /* LIST without RETURN: with it nothing comes */
     bool silent_enable;      /* ENABLE is obeyed without an ENABLED */
     bool search_by_sequence; /* the numbers of SEARCH UID are read as sequence numbers: ask for all */
-    bool check_identity;     /* UIDs may mean another message tomorrow: compare the Message-ID before what destroys */
+    bool check_identity;     /* UIDs may mean another message tomorrow: compare the Message-ID before what destroys.
+                                Nor do sizes last */
 } session_quirks;
 
 /* What is known of a server so far. Each may be NULL; caps too, while they have not been told after the login. */

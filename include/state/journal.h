@@ -164,6 +164,9 @@ struct state_step_note {
     uint32_t seq;
     const void *note; /* opaque, e.g. the target's UIDNEXT before a COPY; replaces an earlier one, NULL leaves it */
     size_t note_len;
+    /* Where its copy is already, though the step is not done: remembered as our own from here on. UID 0: not known. */
+    const char *target_folder;
+    uint32_t target_uidvalidity, target_uid;
 };
 /* The step is about to be sent: from here its outcome is unknown until told (STATE_STEP_BEGUN). */
 void state_step_begin(state *st, const struct state_step_note *notes, size_t n, state_rows_fn done, void *user);
@@ -183,10 +186,27 @@ struct state_step_failure {
     int64_t row;
     uint32_t seq;
     bool maybe_done;   /* the answer never came: the step stays BEGUN; else it is PENDING again */
+    bool waits;        /* it has not failed: it is gone on with after the delay. Attempts and error stay as they are */
     uint64_t delay_ms; /* until the next try: the message's next_at */
-    const error *err;  /* code, text and rule are kept */
+    const error *err;  /* code, text and rule are kept; NULL with `waits` */
+    const void *note;  /* replaces that of the step; NULL leaves it */
+    size_t note_len;
 };
 void state_step_failed(state *st, const struct state_step_failure *failures, size_t n, state_rows_fn done, void *user);
+
+struct state_claim {
+    int64_t row;
+    uint32_t seq;
+    const char *target_folder;
+    uint32_t target_uidvalidity; /* never 0 */
+    const uint32_t *uids;        /* that may be the copy this step has made, the likeliest first */
+    size_t n_uids;
+};
+typedef void (*state_claim_fn)(void *user, const error *err, uint32_t uid);
+/* Whose copy is it, where the answer to a COPY was lost: the first of these UIDs that is not known to be another
+ * message's copy (our own: state_arrival.own) is this step's from now on, and answered; 0 = none is left. A step that
+ * has one already is answered that. */
+void state_step_claim(state *st, const struct state_claim *claim, state_claim_fn done, void *user);
 
 /* --- quarantine --------------------------------------------------------------------------------------------------- */
 

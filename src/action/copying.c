@@ -1,15 +1,10 @@
 /*
  * A COPY that survives a lost answer: the target's UIDVALIDITY and UIDNEXT are journaled before it is sent, and a copy
- * whose answer never came is looked for above them by Message-ID.
+ * whose answer never came is looked for above them (lost_copy.c).
  */
-#include "imap/mailbox.h"
-#include "verb_priv.h"
+#include "copying_priv.h"
 
 #include <string.h>
-
-/* A note: its phase, then two numbers of 32 bits about the target: UIDVALIDITY and UIDNEXT before COPY, UIDVALIDITY and
- * the UID of the copy (0: the server did not tell) after it. */
-enum { NOTE_COPYING = 1, NOTE_COPIED = 2 };
 
 struct copying {
     struct action_batch *batch;
@@ -35,7 +30,29 @@ static uint32_t get32(const uint8_t *in) {
     return GUINT32_FROM_BE(n);
 }
 
-static void ask_status(struct copying *c);
+/* Phase, UIDVALIDITY, UID; then looks and end, which older journals lack. */
+void copy_note_write(action_item *item, const struct copy_note *note) {
+    item->note[0] = note->phase;
+    put32(item->note + 1, note->validity);
+    put32(item->note + 5, note->uid);
+    item->note[9] = note->looks;
+    put32(item->note + 10, note->end);
+    item->note_len = 14;
+}
+
+struct copy_note copy_note_read(const action_item *item) {
+    const uint8_t *in = item->note;
+    struct copy_note note = {0};
+
+    if (item->note_len >= 9) {
+        note = (struct copy_note){.phase = in[0], .validity = get32(in + 1), .uid = get32(in + 5)};
+    }
+    if (item->note_len >= 14) {
+        note.looks = in[9];
+        note.end = get32(in + 10);
+    }
+    return note;
+}
 
 static session_call call_for(struct copying *c, session_done_fn done) {
     session_call call = batch_call(c->batch, done);
@@ -76,19 +93,27 @@ static uint32_t copy_of(const struct action_batch *batch, uint32_t source) {
 
 /* Each note of the batch in one request; `next` then runs with c. */
 static void journal(struct copying *c, uint8_t phase, state_rows_fn next) {
-    GPtrArray *items = c->batch->items;
+    struct action_batch *batch = c->batch;
+    GPtrArray *items = batch->items;
     struct state_step_note *notes = g_new0(struct state_step_note, items->len);
 
     for (guint i = 0; i < items->len; i++) {
         action_item *item = items->pdata[i];
-        item->note[0] = phase;
-        bool copied = phase == NOTE_COPIED;
-        put32(item->note + 1, copied ? c->batch->pair_validity : c->batch->mark.validity);
-        put32(item->note + 5, copied ? copy_of(c->batch, item->uid) : c->batch->mark.uidnext);
-        item->note_len = 9;
-        notes[i] = (struct state_step_note){item->row, item->seq, item->note, item->note_len};
+        struct copy_note note = {.phase = phase, .validity = batch->mark.validity, .uid = batch->mark.uidnext};
+        if (phase == COPY_NOTE_DONE) {
+            note.validity = batch->pair_validity;
+            note.uid = copy_of(batch, item->uid);
+            notes[i].target_folder = batch->target;
+            notes[i].target_uidvalidity = note.validity;
+            notes[i].target_uid = note.uid;
+        }
+        copy_note_write(item, &note);
+        notes[i].row = item->row;
+        notes[i].seq = item->seq;
+        notes[i].note = item->note;
+        notes[i].note_len = item->note_len;
     }
-    state_step_begin(batch_env(c->batch)->state, notes, items->len, next, c);
+    state_step_begin(batch_env(batch)->state, notes, items->len, next, c);
     g_free(notes);
 }
 
@@ -103,10 +128,31 @@ static void copied_journaled(void *user, const error *err, const struct state_ro
     }
 }
 
+/* The copies are there. For a move that is not all. */
+static void have_copies(struct copying *c) {
+    struct action_batch *batch = c->batch;
+    void (*then)(struct action_batch *) = c->then;
+
+    for (guint i = 0; i < batch->items->len; i++) {
+        action_item *item = batch->items->pdata[i];
+        item->unanswered = false;
+        item->maybe_done |= batch->emulate; /* whatever becomes of the next command, sent or not: not copied again */
+    }
+    if (batch->emulate) {
+        journal(c, COPY_NOTE_DONE, copied_journaled);
+        return;
+    }
+    g_free(c);
+    then(batch);
+}
+
 static void copied(void *user, const session_result *result) {
     struct copying *c = user;
     struct action_batch *batch = c->batch;
 
+    for (guint i = 0; i < batch->items->len; i++) {
+        ((action_item *)batch->items->pdata[i])->unanswered = result->sent && !result->answered;
+    }
     if (trouble(c, result)) {
         return;
     }
@@ -114,17 +160,7 @@ static void copied(void *user, const session_result *result) {
     batch->pairs = g_memdup2(result->pairs, result->pair_count * sizeof *result->pairs);
     batch->pair_count = result->pair_count;
     batch->pair_validity = result->target_validity;
-    if (batch->emulate) {
-        /* Whatever becomes of the next command, sent or not: it is not copied again. */
-        for (guint i = 0; i < batch->items->len; i++) {
-            ((action_item *)batch->items->pdata[i])->maybe_done = true;
-        }
-        journal(c, NOTE_COPIED, copied_journaled);
-        return;
-    }
-    void (*then)(struct action_batch *) = c->then;
-    g_free(c);
-    then(batch);
+    have_copies(c);
 }
 
 static void send_copy(void *user, const error *err, const struct state_row *rows, size_t n) {
@@ -154,7 +190,7 @@ static void status_known(void *user, const session_result *result) {
     }
     c->batch->mark.validity = status && (status->have & IMAP_STATUS_UIDVALIDITY) ? status->uidvalidity : 0;
     c->batch->mark.uidnext = status && (status->have & IMAP_STATUS_UIDNEXT) ? status->uidnext : 0;
-    journal(c, NOTE_COPYING, send_copy);
+    journal(c, COPY_NOTE_BEGUN, send_copy);
 }
 
 static void ask_status(struct copying *c) {
@@ -164,100 +200,33 @@ static void ask_status(struct copying *c) {
     session_status(batch_session(c->batch), c->batch->target, IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY, &call);
 }
 
-/* --- looking for a copy whose answer was lost --------------------------------------------------------------------- */
+static void looked(void *user, enum lost_copy outcome, uint32_t validity, uint32_t uid) {
+    struct copying *c = user;
+    struct action_batch *batch = c->batch;
 
-struct lookup {
-    struct copying *c;
-    uint32_t found; /* UID in the target; 0 = none */
-    error *err;     /* not known: look again */
-    error *refused; /* by the server: later */
-    const char *message_id;
-};
-
-static void back(void *user, const session_result *result) {
-    struct lookup *l = user;
-    struct copying *c = l->c;
-    const action_env *env = batch_env(c->batch);
-
-    if (!result->err && env->reselected) {
-        env->reselected(env->user, result);
-    }
-    if (l->err || result->err) {
-        batch_again(c->batch, true);
+    if (outcome == LOST_COPY_LATER) {
         g_free(c);
-    } else if (l->refused) {
-        batch_failed(c->batch, g_steal_pointer(&l->refused));
-        g_free(c);
-    } else if (l->found) {
-        void (*then)(struct action_batch *) = c->then;
-        struct action_batch *batch = c->batch;
-        action_item *item = batch->items->pdata[0];
-        set_pair(batch, get32(item->note + 1), item->uid, l->found);
-        g_free(c);
-        then(batch);
-    } else {
+    } else if (outcome == LOST_COPY_ABSENT) {
         ask_status(c);
+    } else {
+        set_pair(batch, validity, ((action_item *)batch->items->pdata[0])->uid, uid);
+        have_copies(c);
     }
-    error_free(l->err);
-    error_free(l->refused);
-    g_free(l);
-}
-
-static void entered(void *user, const session_result *result) {
-    struct lookup *l = user;
-
-    if (result->err && result->answered && result->err->code != ERROR_NO_FOLDER) {
-        l->refused = error_copy(result->err);
-    }
-}
-
-/* Not SEARCH HEADER: it finds <17@x> where <7@x> is looked for, and is broken on more than one server. */
-static void seen(void *user, const imap_response *response) {
-    struct lookup *l = user;
-    g_autofree char *id = response->kind == IMAP_FETCH ? verify_message_id(&response->fetch) : NULL;
-
-    if (id && verify_same_id(l->message_id, id) && (!l->found || response->fetch.uid < l->found)) {
-        l->found = response->fetch.uid;
-    }
-}
-
-/* A target that is not there any more, or another one by that name, has no copy. */
-static void compared(void *user, const session_result *result) {
-    struct lookup *l = user;
-
-    if (result->err && result->err->code != ERROR_NO_FOLDER && result->err->code != ERROR_GONE) {
-        l->err = error_copy(result->err);
-    }
-}
-
-/* The folder is left for it, and selected again: all three commands are made now, so that what others make from here on
- * belongs to the folder. */
-static void look(struct copying *c, action_item *item) {
-    session *s = batch_session(c->batch);
-    struct lookup *l = g_new0(struct lookup, 1);
-
-    l->c = c;
-    l->message_id = item->message_id;
-    session_select(s, c->batch->target, true, NULL, &(session_call){.done = entered, .user = l});
-    session_fetch_from(
-        s, get32(item->note + 5), &verify_want,
-        &(session_call){.done = compared, .data = seen, .user = l, .uidvalidity = get32(item->note + 1)});
-    session_select(s, batch_folder(c->batch), false, NULL, &(session_call){.done = back, .user = l});
 }
 
 void copying_start(struct action_batch *batch, void (*then)(struct action_batch *batch)) {
     action_item *item = batch->items->pdata[0];
+    struct copy_note note = item->maybe_done ? copy_note_read(item) : (struct copy_note){0};
     struct copying *c = copying_new(batch, then);
 
-    if (item->maybe_done && item->note_len == 9 && item->note[0] == NOTE_COPIED) {
+    if (note.phase == COPY_NOTE_DONE) {
         g_free(c);
-        if (get32(item->note + 5)) {
-            set_pair(batch, get32(item->note + 1), item->uid, get32(item->note + 5));
+        if (note.uid) {
+            set_pair(batch, note.validity, item->uid, note.uid);
         }
         then(batch);
-    } else if (item->maybe_done && item->note_len == 9 && get32(item->note + 5) && item->message_id &&
-               *item->message_id) {
-        look(c, item);
+    } else if (note.phase == COPY_NOTE_BEGUN && note.uid) {
+        lost_copy_look(batch, looked, c);
     } else {
         ask_status(c);
     }

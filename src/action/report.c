@@ -10,6 +10,7 @@ struct report {
     GPtrArray *items;
     GArray *gone; /* bool, by item */
     error *err;   /* the failure they share, or NULL */
+    bool waits;
     uint64_t delay_ms;
 };
 
@@ -47,7 +48,7 @@ static void reported(void *user, const error *err, const struct state_row *rows,
 
     for (guint i = 0; i < r->items->len; i++) {
         action_item *item = r->items->pdata[i];
-        action_outcome outcome = {.err = err ? err : r->err, .delay_ms = r->delay_ms};
+        action_outcome outcome = {.err = err ? err : r->err, .waits = !err && r->waits, .delay_ms = r->delay_ms};
         if (err) {
             outcome.delay_ms = 30000;
         } else {
@@ -144,22 +145,18 @@ static uint64_t delay_after(uint32_t tries, const error *err) {
     return tries < 4 ? UINT64_C(30000) << (2 * tries) : 7200000;
 }
 
-void batch_failed(struct action_batch *batch, error *err) {
-    struct report *r = report_new(batch->queue);
+/* What the journal is told of all items in the batch, which then is empty and freed. */
+static void journal_failures(struct action_batch *batch, struct report *r, const struct state_step_failure *like) {
     GArray *failures = g_array_new(FALSE, TRUE, sizeof(struct state_step_failure));
-    uint32_t tries = UINT32_MAX;
 
-    r->err = err;
-    for (guint i = 0; i < batch->items->len; i++) {
-        tries = MIN(tries, ((action_item *)batch->items->pdata[i])->tries);
-    }
-    r->delay_ms = err->retry == ERROR_RETRY_NEVER ? 0 : MAX(delay_after(tries, err), MIN(err->retry_after_ms, 1800000));
-    if (err->retry == ERROR_RETRY_NOW) {
-        r->delay_ms = 1000;
-    }
     while (batch->items->len) {
         action_item *item = batch->items->pdata[0];
-        struct state_step_failure failure = {.row = item->row, .seq = item->seq, .delay_ms = r->delay_ms, .err = err};
+        struct state_step_failure failure = *like;
+        failure.row = item->row;
+        failure.seq = item->seq;
+        failure.maybe_done = item->unanswered;
+        failure.note = like->waits ? item->note : NULL;
+        failure.note_len = like->waits ? item->note_len : 0;
         batch_take(batch, item);
         g_array_append_val(failures, failure);
         bool gone = false;
@@ -170,4 +167,27 @@ void batch_failed(struct action_batch *batch, error *err) {
                       r);
     g_array_free(failures, TRUE);
     batch_free(batch);
+}
+
+void batch_failed(struct action_batch *batch, error *err) {
+    struct report *r = report_new(batch->queue);
+    uint32_t tries = UINT32_MAX;
+
+    r->err = err;
+    for (guint i = 0; i < batch->items->len; i++) {
+        tries = MIN(tries, ((action_item *)batch->items->pdata[i])->tries);
+    }
+    r->delay_ms = err->retry == ERROR_RETRY_NEVER ? 0 : MAX(delay_after(tries, err), MIN(err->retry_after_ms, 1800000));
+    if (err->retry == ERROR_RETRY_NOW) {
+        r->delay_ms = 1000;
+    }
+    journal_failures(batch, r, &(struct state_step_failure){.delay_ms = r->delay_ms, .err = err});
+}
+
+void batch_waits(struct action_batch *batch, uint64_t delay_ms) {
+    struct report *r = report_new(batch->queue);
+
+    r->waits = true;
+    r->delay_ms = delay_ms;
+    journal_failures(batch, r, &(struct state_step_failure){.waits = true, .delay_ms = delay_ms});
 }

@@ -52,6 +52,8 @@ void batch_done_item(struct action_batch *batch, action_item *item, bool gone, c
                      uint32_t target_uid);
 void batch_gone(struct action_batch *batch, const imap_set *still_there); /* all others: outcome gone */
 void batch_failed(struct action_batch *batch, error *err);                /* takes err */
+/* Whether it was done will be known later: the items' notes are journaled as they are, and they come back then. */
+void batch_waits(struct action_batch *batch, uint64_t delay_ms);
 /* The answer never came, or it was never sent: back to waiting. */
 void batch_again(struct action_batch *batch, bool maybe_done);
 /* The common end of a command that failed: connection trouble puts the items back, the rest is batch_failed. True if

@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* With --once: what is due again so soon is waited for, such as another look for a copy (action/lost_copy.c). */
+#define ONCE_WAITS_MS 8000
+
 struct account *account_new(struct keeper *keeper, const wire_account *config) {
     struct account *a = g_new0(struct account, 1);
 
@@ -113,7 +116,7 @@ bool account_settled(const struct account *a) {
     for (guint i = 0; i < a->folders->len; i++) {
         const struct folder *f = a->folders->pdata[i];
         if (!f->missing && (!f->seen_once || f->look || f->starved || roll_busy(f) || f->resuming ||
-                            (loop_timer_active(f->resume) && loop_timer_left(f->resume) < 1000))) {
+                            (loop_timer_active(f->resume) && loop_timer_left(f->resume) < ONCE_WAITS_MS))) {
             return false;
         }
     }

@@ -254,6 +254,12 @@ struct folder {
     imap_section_want want_section;
     bool settling; /* first sight or UIDVALIDITY being settled */
     int64_t not_before; /* INTERNALDATE below which messages are passed over (after a UIDVALIDITY change); 0 = none */
+    uint32_t new_from;  /* but not from this UID on; 0 = none */
+    struct {
+        int64_t seen;       /* wall clock, ms: what came until then has its row, or is old */
+        int64_t there;      /* messages there were; -1 = not known */
+        uint32_t first_new; /* UID; 0 = none */
+    } before;               /* while a changed UIDVALIDITY is being settled */
     bool resumed, resuming;
     loop_timer *resume; /* when a message that failed is due again */
     struct look *look;  /* fetching what is above the cursor; NULL = not now */
@@ -346,6 +352,8 @@ void roll_step(struct folder *f);
 void roll_cancel(struct folder *f); /* not selected any more */
 bool roll_doubts(const struct folder *f);
 bool roll_busy(const struct folder *f);
+/* So many should be there; -1 = not known. */
+int64_t roll_expected(const struct folder *f);
 /* The folder, not selected, holds so many: false if it has to be looked at. */
 bool roll_told(struct folder *f, uint32_t messages);
 const imap_set *roll_known(const struct folder *f);
@@ -420,6 +428,8 @@ struct message {
     bool followed;    /* another row of the same kind and UID waits for its end */
     unsigned arrival; /* which of the folder's arrivals it belongs to; 0 = none yet */
     bool own;
+    bool sizes_change; /* on this server, as UIDs do: see identity_of() */
+    int64_t date;      /* INTERNALDATE; 0 = not told */
     char *flags, *flags_added, *flags_removed, *event_id; /* of events but "new" */
     wire_message *eval; /* until it is submitted */
     uint64_t job;       /* 0 = not at the evaluators */

@@ -15,6 +15,24 @@ struct recent {
     bool taken;      /* the plan takes it out of the folder */
 };
 
+/*
+ * The ledger is of mail that arrived: what happens to it later is told as often as it happens.
+ *
+ * A server that keeps mail in files writes into them: GNU Mailutils adds X-UID and Status to the messages of an mbox, so
+ * that their size is another one after the first session, as their UIDs are after the next delivery. There the size
+ * tells nothing, and Message-ID and date have to do.
+ */
+char *identity_of(const struct message *m, const wire_plan *plan) {
+    if (m->event != WIRE_EVENT_NEW) {
+        return NULL;
+    }
+    if (!m->sizes_change || !plan->message_id || !*plan->message_id) {
+        return g_strdup(plan->identity);
+    }
+    g_autofree char *text = g_strdup_printf("message-id and date\n%s\n%" G_GINT64_FORMAT, plan->message_id, m->date);
+    return g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
+}
+
 static bool takes_away(const wire_plan *plan) {
     for (size_t i = 0; i < plan->n_steps; i++) {
         if (step_takes_away(&plan->steps[i])) {

@@ -48,7 +48,7 @@ static void look_end(struct look *l) {
         f->look_again = false;
         look_start(f, again);
     } else {
-        f->not_before = 0; /* what comes from here on is new, whatever its date */
+        f->not_before = f->new_from = 0; /* what comes from here on is new, whatever its date */
         roll_step(f);
     }
     watcher_nudge(f->watcher);

@@ -268,8 +268,9 @@ void look_chunk_take_in(struct chunk *c, const imap_fetch *fetch) {
         struct state_seen seen = changes_seen(fetch);
         g_array_append_val(c->flags, seen);
     }
+    bool by_date = f->not_before && (!f->new_from || fetch->uid < f->new_from);
     if (folder_message(f, WIRE_EVENT_NEW, fetch->uid) ||
-        (f->not_before && (fetch->have & IMAP_HAVE_DATE) && fetch->date < f->not_before)) {
+        (by_date && (fetch->have & IMAP_HAVE_DATE) && fetch->date < f->not_before)) {
         return;
     }
     g_array_append_val(c->uids, fetch->uid);

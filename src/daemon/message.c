@@ -223,8 +223,7 @@ static void store_plan(struct message *m, wire_message *w) {
                                g_array_new(FALSE, TRUE, sizeof(struct state_delivery)),
                                g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref),
                                g_ptr_array_new_with_free_func(g_free)};
-    /* The ledger is of mail that arrived: what happens to it later is told as often as it happens. */
-    const char *identity = m->event == WIRE_EVENT_NEW ? plan->identity : NULL;
+    g_autofree char *identity = identity_of(m, plan);
 
     set_stage(m, MESSAGE_PLANNING);
     log_plan(m, plan);
@@ -301,6 +300,11 @@ void message_finished(void *folder, action_item *item, const action_outcome *out
     log_ctx log = message_log(m);
 
     log.rule = item->step->rule;
+    if (outcome->waits) {
+        folder_resume_in(m->folder, outcome->delay_ms);
+        message_free(m);
+        return;
+    }
     if (!outcome->err) {
         if (outcome->gone) {
             log_info(&log, "%s: the message is gone", wire_verb_name(item->step->verb));
@@ -348,6 +352,7 @@ void message_continue(struct message *m, const struct state_message *stored) {
     }
     m->item = (action_item){.row = m->row, .seq = open->seq, .uid = m->uid, .tries = open->attempts};
     m->item.maybe_done = open->state == STATE_STEP_BEGUN || open->state == STATE_STEP_PENDING;
+    m->item.unanswered = open->state == STATE_STEP_BEGUN;
     m->item.note_len = MIN(open->note_len, sizeof m->item.note);
     if (m->item.note_len) {
         memcpy(m->item.note, open->note, m->item.note_len);

@@ -116,12 +116,14 @@ void message_fill(struct message *m, const imap_fetch *fetch) {
     const wire_scope_reply *scope = scope_of(f, m->event, &ignored);
     enum imap_section_kind kind =
         scope && scope->level <= WIRE_LEVEL_FIELDS && scope->fields.n ? IMAP_SECTION_FIELDS : IMAP_SECTION_HEADER;
+    const session_info *info = session_info_get(f->watcher->session);
     wire_message *w = eval_new(m);
     wire_eval *e = &w->u.eval;
     const imap_section *section;
 
     e->size = fetch->size;
-    e->internaldate = (fetch->have & IMAP_HAVE_DATE) ? fetch->date : 0;
+    e->internaldate = m->date = (fetch->have & IMAP_HAVE_DATE) ? fetch->date : 0;
+    m->sizes_change = info && info->quirks->check_identity;
     if (m->event == WIRE_EVENT_NEW) {
         fill_flags(w, fetch);
     }

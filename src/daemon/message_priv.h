@@ -21,6 +21,8 @@ log_ctx message_log(const struct message *m); /* valid as long as the message's 
 void message_failed(void *user, wire_message *fail);
 void message_reader_died(void *user, const pool_death *death);
 
+/* What the ledger knows the message by; g_free. NULL = it is not to remember it. */
+char *identity_of(const struct message *m, const wire_plan *plan);
 /*
  * A message has its plan, and this identity; NULL = unknown. May the journal pass it over if that mail was handled
  * before (state_plan.skip_if_handled)? Remembers it for the copies that follow.

@@ -217,6 +217,10 @@ static int64_t expected(const struct roll *r) {
     return (int64_t)imap_set_size(&r->known) - r->lost + r->odd;
 }
 
+int64_t roll_expected(const struct folder *f) {
+    return f->roll->loaded && f->cursor.listed ? MAX(expected(f->roll), 0) : -1;
+}
+
 /* Could the folder hold so many messages if nothing was missed? */
 static bool fits(const struct folder *f, uint32_t messages) {
     return f->roll->loaded && f->cursor.listed && expected(f->roll) == messages;

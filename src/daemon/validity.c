@@ -5,6 +5,9 @@
  * After a change every message has a new UID. Those that arrived since the cursor last moved, and those whose plans
  * were not carried out, are looked at again; the journal's ledger tells which of them were handled. Everything older is
  * left alone: rules never run over a whole mailbox because a server was restored from a backup.
+ *
+ * Where the date is not that of the arrival but the message's own (GNU Mailutils, whose UIDVALIDITY changes for
+ * nothing), those beyond the number of messages that were there are new too.
  */
 #include "daemon_priv.h"
 
@@ -35,7 +38,8 @@ static void cursor_set(void *user, const error *err) {
 }
 
 static void start_after(struct folder *f, uint32_t last_uid) {
-    f->cursor = (struct state_cursor){.uidvalidity = f->uidvalidity, .last_uid = last_uid, .listed = !last_uid};
+    f->cursor = (struct state_cursor){.uidvalidity = f->uidvalidity, .last_uid = last_uid, .listed = !last_uid,
+                                      .updated = clock_wall_ms(f->account->keeper->clock)};
     roll_reset(f);
     log_info(&f->log, "first sight of this folder: starting after UID %u", last_uid);
     state_cursor_set(f->account->keeper->state, f->account->name, f->name, &f->cursor, cursor_set, f);
@@ -166,35 +170,103 @@ static void changed(void *user, const error *err, const struct state_validity_ch
     folder_advance(f);
 }
 
+static void settle(struct folder *f) {
+    const session_folder *now = session_selected(folder_session(f));
+    struct state_validity validity = {.account = f->account->name, .folder = f->name};
+
+    validity.uidvalidity = f->uidvalidity;
+    validity.last_uid = f->before.first_new ? f->before.first_new - 1 : now && now->uidnext ? now->uidnext - 1 : 0;
+    state_uidvalidity_changed(f->account->keeper->state, &validity, changed, f);
+}
+
+/* UIDs rise in the order of arrival (RFC 9051 section 2.3.1.1), the new ones too. */
+static void beyond(void *user, const session_result *result) {
+    struct folder *f = user;
+    int64_t skipped = 0;
+
+    if (result->err || !result->found || !result->found_whole || !folder_session(f)) {
+        failed(f, result->err);
+        return;
+    }
+    for (size_t i = 0; i < result->found->count && !f->new_from; i++) {
+        const imap_range *range = &result->found->ranges[i];
+        int64_t size = (int64_t)range->high - range->low + 1;
+        if (skipped + size > f->before.there) {
+            f->new_from = range->low + (uint32_t)(f->before.there - skipped);
+        }
+        skipped += size;
+    }
+    if (f->new_from && (!f->before.first_new || f->new_from < f->before.first_new)) {
+        f->before.first_new = f->new_from;
+    }
+    settle(f);
+}
+
 static void candidates(void *user, const session_result *result) {
     struct folder *f = user;
-    const session_folder *now = folder_session(f) ? session_selected(folder_session(f)) : NULL;
-    struct state_validity validity = {.account = f->account->name, .folder = f->name};
+    session *s = folder_session(f);
+    const session_folder *now = s ? session_selected(s) : NULL;
 
     if (result->err || !result->found || !now) {
         failed(f, result->err);
         return;
     }
-    validity.uidvalidity = f->uidvalidity;
-    validity.last_uid = imap_set_is_empty(result->found) ? (now->uidnext ? now->uidnext - 1 : 0)
-                                                         : imap_set_min(result->found) - 1;
-    state_uidvalidity_changed(f->account->keeper->state, &validity, changed, f);
+    f->before.first_new = imap_set_is_empty(result->found) ? 0 : imap_set_min(result->found);
+    bool by_number = session_info_get(s)->quirks->check_identity && f->before.there >= 0;
+    if (by_number && now->exists > f->before.there) {
+        session_search(s, &(imap_search_want){0}, &(session_call){.done = beyond, .user = f});
+    } else {
+        settle(f);
+    }
 }
 
 static void oldest_known(void *user, const error *err, const struct state_message *messages, size_t n, bool more) {
     struct folder *f = user;
-    int64_t since = f->cursor.updated / 1000;
+    int64_t since = f->before.seen;
 
     if (err || !folder_session(f)) {
         failed(f, err);
         return;
     }
-    if (n && messages[0].arrived_at / 1000 < since) {
-        since = messages[0].arrived_at / 1000;
+    if (n) { /* mail has its row later than it came, and those before the cursor may be open still */
+        since = MIN(MIN(since, f->cursor.updated), messages[0].arrived_at);
     }
+    since /= 1000;
     f->not_before = since - SLACK_S;
+    f->new_from = 0;
     session_search(folder_session(f), &(imap_search_want){.since = since - DAY_S},
                    &(session_call){.done = candidates, .user = f});
+}
+
+/* How many there were, unless the folder has been looked at since the start. */
+static void counted(void *user, const error *err, const struct state_range *ranges, size_t n) {
+    struct folder *f = user;
+
+    if (err) {
+        failed(f, err);
+        return;
+    }
+    if (f->before.there < 0 && f->cursor.listed) {
+        f->before.there = 0;
+        for (size_t i = 0; i < n; i++) {
+            f->before.there += (int64_t)ranges[i].high - ranges[i].low + 1;
+        }
+    }
+    state_list(f->account->keeper->state,
+               &(struct state_filter){.account = f->account->name, .folder = f->name, .limit = 1},
+               oldest_known, f);
+}
+
+/* The journal knows until when the folder has been seen; what is in memory is of the start, or of the first sight. */
+static void seen_until(void *user, const error *err, const struct state_cursor *cursor) {
+    struct folder *f = user;
+
+    if (err) {
+        failed(f, err);
+        return;
+    }
+    f->before.seen = cursor ? cursor->updated : 0;
+    state_present_load(f->account->keeper->state, f->account->name, f->name, counted, f);
 }
 
 void validity_settle(struct folder *f) {
@@ -208,10 +280,8 @@ void validity_settle(struct folder *f) {
     }
     log_warn(&f->log, "UIDVALIDITY changed from %u to %u: the folder was made anew or restored", f->cursor.uidvalidity,
              f->uidvalidity);
+    f->before.there = roll_expected(f);
     folder_drop_messages(f); /* of the old validity */
     g_hash_table_remove_all(f->recent);
-    state_list(f->account->keeper->state,
-               &(struct state_filter){.account = f->account->name, .folder = f->name, .limit = 1,
-                                      .stages = STATE_IN(STATE_PENDING) | STATE_IN(STATE_PLANNED)},
-               oldest_known, f);
+    state_cursor_load(f->account->keeper->state, f->account->name, f->name, seen_until, f);
 }

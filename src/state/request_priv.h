@@ -23,6 +23,7 @@ enum request_type {
     REQUEST_STEP_BEGIN,
     REQUEST_STEP_DONE,
     REQUEST_STEP_FAILED,
+    REQUEST_STEP_CLAIM,
     REQUEST_PARK,
     REQUEST_RETRY,
     REQUEST_DROP,
@@ -76,6 +77,7 @@ union request_in {
         const struct state_step_failure *v;
         size_t n;
     } failures;
+    struct state_claim claim;
     struct {
         int64_t row;
         const error *err;
@@ -159,7 +161,7 @@ union request_out {
         const void *value;
         size_t len;
     } kv;
-    int64_t number;
+    int64_t number; /* KV_INCR; STEP_CLAIM: the UID */
 };
 
 union request_done {
@@ -168,6 +170,7 @@ union request_done {
     state_rename_fn rename;
     state_arrive_fn arrive;
     state_rows_fn rows;
+    state_claim_fn claim;
     state_plan_fn plan;
     state_messages_fn messages;
     state_counts_fn counts;

@@ -32,6 +32,10 @@ void state_deliver_rows(const struct request *r) {
     r->done.rows(r->user, r->err, r->out.rows.v, r->err ? 0 : r->out.rows.n);
 }
 
+static void deliver_claim(const struct request *r) {
+    r->done.claim(r->user, r->err, r->err ? 0 : (uint32_t)r->out.number);
+}
+
 static void deliver_planned(const struct request *r) {
     r->done.plan(r->user, r->err, r->err ? NULL : &r->out.planned);
 }
@@ -213,6 +217,7 @@ void state_step_begin(state *st, const struct state_step_note *notes, size_t n, 
     for (size_t i = 0; i < n; i++) {
         copy[i] = notes[i];
         copy[i].note = arena_memdup(&r->arena, notes[i].note, notes[i].note_len);
+        copy[i].target_folder = arena_strdup(&r->arena, notes[i].target_folder);
     }
     r->in.notes.v = copy;
     r->in.notes.n = n;
@@ -240,10 +245,22 @@ void state_step_failed(state *st, const struct state_step_failure *failures, siz
     for (size_t i = 0; i < n; i++) {
         copy[i] = failures[i];
         copy[i].err = arena_error(&r->arena, failures[i].err);
+        copy[i].note = arena_memdup(&r->arena, failures[i].note, failures[i].note_len);
     }
     r->in.failures.v = copy;
     r->in.failures.n = n;
     submit_rows_answer(st, r, done);
+}
+
+void state_step_claim(state *st, const struct state_claim *claim, state_claim_fn done, void *user) {
+    struct request *r = state_request_new(st, REQUEST_STEP_CLAIM, user);
+
+    r->in.claim = *claim;
+    r->in.claim.target_folder = arena_strdup(&r->arena, claim->target_folder);
+    r->in.claim.uids = arena_memdup(&r->arena, claim->uids, claim->n_uids * sizeof *claim->uids);
+    r->done.claim = done;
+    r->deliver = done ? deliver_claim : NULL;
+    state_request_submit(st, r);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */

@@ -14,6 +14,7 @@ static request_fn *const requests[REQUEST_TYPES] = {
     [REQUEST_STEP_BEGIN] = exec_step_begin,
     [REQUEST_STEP_DONE] = exec_step_done,
     [REQUEST_STEP_FAILED] = exec_step_failed,
+    [REQUEST_STEP_CLAIM] = exec_step_claim,
     [REQUEST_PARK] = exec_park,
     [REQUEST_RETRY] = exec_retry,
     [REQUEST_DROP] = exec_drop,

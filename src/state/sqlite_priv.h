@@ -89,6 +89,7 @@ typedef error *request_fn(struct backend *db, struct request *r);
 request_fn exec_cursor_load, exec_cursor_set, exec_arrive, exec_plan; /* sqlite_journal.c */
 request_fn exec_find_renamed;                                         /* sqlite_rename.c */
 request_fn exec_attempt, exec_fault, exec_step_begin, exec_step_done, exec_step_failed; /* sqlite_steps.c */
+request_fn exec_step_claim;                                                             /* sqlite_own.c */
 request_fn exec_park, exec_retry, exec_drop;                                            /* sqlite_park.c */
 request_fn exec_list, exec_load, exec_counts, exec_find_handled;                        /* sqlite_read.c */
 request_fn exec_present_load, exec_present_set;                                         /* sqlite_present.c */
@@ -118,6 +119,9 @@ void db_cursor_write(struct backend *db, int64_t folder, const struct state_curs
 error *db_check_validity(struct backend *db, const char *account, const char *folder, uint32_t uidvalidity);
 /* Those UIDs are there (sqlite_present.c). */
 void db_present_add(struct backend *db, int64_t folder, const struct state_range *range);
+/* Remembers a message in this folder of the row's account as our own (sqlite_own.c). */
+void db_own_add(struct backend *db, struct request *r, int64_t row, const char *target, uint32_t uidvalidity,
+                uint32_t uid);
 /* Fills out; `gone` if there is no such row, or no such step where seq is not 0. */
 void db_row_read(struct backend *db, int64_t row, uint32_t seq, struct state_row *out);
 /* After steps changed: the row is done, or its next delivery becomes due. Fills out as db_row_read does. */

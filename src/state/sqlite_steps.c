@@ -33,41 +33,15 @@ error *exec_step_begin(struct backend *db, struct request *r) {
         query_blob(&q, note->note, note->note_len);
         query_int(&q, note->row);
         query_int(&q, note->seq);
-        query_run(&q);
+        if (query_run(&q) && note->target_folder && note->target_uidvalidity && note->target_uid) {
+            db_own_add(db, r, note->row, note->target_folder, note->target_uidvalidity, note->target_uid);
+        }
         db_row_read(db, note->row, note->seq, &out[i]);
     }
     return NULL;
 }
 
 /* --- done --------------------------------------------------------------------------------------------------------- */
-
-/* The copy may have been seen by its folder's watcher before this answer came: then its row learns it now. */
-static void remember_own(struct backend *db, struct request *r, const struct state_step_result *result) {
-    struct query q = db_query(db, "SELECT account FROM message WHERE id = ?");
-    const char *account;
-    int64_t folder;
-
-    query_int(&q, result->row);
-    account = query_next(&q) ? db_column_text(&q, 0, &r->arena) : NULL;
-    query_end(&q);
-    if (!account) {
-        return;
-    }
-    folder = db_folder_make(db, account, result->target_folder);
-    q = db_query(db, "UPDATE message SET own = 1 WHERE folder = ? AND uidvalidity = ? AND uid = ? AND event = 'new'");
-    query_int(&q, folder);
-    query_int(&q, result->target_uidvalidity);
-    query_int(&q, result->target_uid);
-    if (query_run(&q)) {
-        return;
-    }
-    q = db_query(db, "INSERT INTO own(folder, uidvalidity, uid, created) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING");
-    query_int(&q, folder);
-    query_int(&q, result->target_uidvalidity);
-    query_int(&q, result->target_uid);
-    query_int(&q, r->now);
-    query_run(&q);
-}
 
 /* False if it was done before, or is gone. */
 static bool set_done(struct backend *db, const struct state_step_result *result, int64_t now, bool *failed_before_out) {
@@ -106,7 +80,7 @@ error *exec_step_done(struct backend *db, struct request *r) {
         const struct state_step_result *result = &r->in.results.v[i];
         bool failed_before, changed = set_done(db, result, r->now, &failed_before);
         if (changed && result->target_folder && result->target_uidvalidity && result->target_uid) {
-            remember_own(db, r, result);
+            db_own_add(db, r, result->row, result->target_folder, result->target_uidvalidity, result->target_uid);
         }
         if (failed_before) {
             forget_error(db, result->row);
@@ -119,10 +93,12 @@ error *exec_step_done(struct backend *db, struct request *r) {
 /* --- failed ------------------------------------------------------------------------------------------------------- */
 
 static void set_failed(struct backend *db, const struct state_step_failure *f, int64_t now) {
-    struct query q = db_query(db, "UPDATE step SET state = ?, attempts = attempts + 1"
+    struct query q = db_query(db, "UPDATE step SET state = ?, attempts = attempts + ?, note = coalesce(?, note)"
                                   " WHERE message = ? AND seq = ? AND state < 2");
 
     query_int(&q, f->maybe_done ? STATE_STEP_BEGUN : STATE_STEP_PENDING);
+    query_int(&q, !f->waits);
+    query_blob(&q, f->note, f->note_len);
     query_int(&q, f->row);
     query_int(&q, f->seq);
     if (!query_run(&q)) {

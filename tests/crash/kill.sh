@@ -19,6 +19,12 @@ run_once() {
         STATE_DIRECTORY="$dir/state" "$MAILRULED" run --once -c "$dir/config/config.lua" 2>"$dir/log.$3"
 }
 
+# The run that takes it up: ten times as fast, as it looks for lost copies and waits in between.
+run_to_the_end() {
+    STATE_DIRECTORY="$dir/state" timeout 60 "$TOOLS/hasten" 10 "$TOOLS/clock.so" "$MAILRULED" run --once \
+        -c "$dir/config/config.lua" 2>"$dir/log.$1"
+}
+
 undisturbed() {
     fresh_user
     rm -f "$dir"/log.*
@@ -40,7 +46,7 @@ once() {
         run_once "$second" "$2" 2
         [ $? -ne 137 ] || what="$what, then $2 call $(cat "$dir/killed")"
     fi
-    run_once 0 before 3
+    run_to_the_end 3
     status=$?
     points=$((points + 1))
     [ "$status" -eq 0 ] || { fail "fault_53 $variant: $what: the last run ended with $status"; cat "$dir/log.3"; return 1; }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# _every_server.sh SERVER - the suite of every_server.sh on one server: dovecot, cyrus, cyrus-dots, courier or imap4d.
+# _every_server.sh SERVER - the suite of every_server.sh on one server: dovecot, cyrus, cyrus-dots, courier, imap4d (Maildir)
+# or imap4d-mbox.
 # Everything is looked at through IMAP, by another client; only messages come in the server's own way.
 #
 # What a server cannot do is said in its table below, and what mailruled does instead is checked.
@@ -13,16 +14,20 @@ server_tool="${server%%-*}.sh"
 # pushes              IDLE tells of new mail at once; else only at its end
 # shows_flags         an open session shows what flags another one changed
 # copies_flags        COPY takes the flags along; else only now and then
+# below               a folder below Done, where a folder that holds mail may have some; else beside it
 SEPARATOR=/ prefix='' separator=/ roles=yes move=yes uidplus=yes keywords=yes pushes=yes shows_flags=yes copies_flags=yes
+below=Done/Work
 case "$server" in
 dovecot) ;;
 cyrus) ;;
 cyrus-dots) SEPARATOR=. prefix=INBOX. separator=. ;;
 courier) prefix=INBOX. separator=. roles=no move=no ;;
-imap4d) roles=no move=no uidplus=no keywords=no pushes=no shows_flags=no copies_flags=no ;;
+imap4d | imap4d-mbox) roles=no move=no uidplus=no keywords=no pushes=no shows_flags=no copies_flags=no ;;
 *) echo "no such server: $server" >&2; exit 2 ;;
 esac
-export SEPARATOR
+[ "$server" != imap4d-mbox ] || MAIL_FORMAT=mbox below=DoneWork
+MAIL_FORMAT=${MAIL_FORMAT:-maildir}
+export SEPARATOR MAIL_FORMAT
 . "$(dirname "$0")/_lib.sh"
 tls=implicit more=''
 # Where IDLE tells nothing that comes is seen as often as somebody asks: reconcile, then poll.
@@ -31,13 +36,13 @@ usually=15m
 
 # --- mail, whatever the server ----------------------------------------------------------------------------------------------
 
-# As in _lib.sh, but of today: GNU Mailutils takes the date for that of the arrival, and what comes while UIDVALIDITY changes
-# is new only if it is not old.
+# As in _lib.sh, but of today, or dated: GNU Mailutils takes a message's date for that of its arrival.
+dated=''
 message() { # NAME [HEADER LINE...]
     name=$1
     shift
     printf 'From: Sender <sender@example.net>\nTo: %s\nSubject: %s\nMessage-ID: <%s@test>\nDate: %s\n' \
-        "${user%@*}@example.com" "$name" "$name" "$(LC_ALL=C date -u '+%a, %d %b %Y %H:%M:%S +0000')"
+        "${user%@*}@example.com" "$name" "$name" "${dated:-$(LC_ALL=C date -u '+%a, %d %b %Y %H:%M:%S +0000')}"
     for header in "$@"; do printf '%s\n' "$header"; done
     printf '\nText of %s.\n' "$name"
 }
@@ -58,12 +63,14 @@ deliver_with() { # NAME HEADER...
     message "$@" | "$TESTS/tools/$server_tool" deliver "$dir/server" "$user"
 }
 append() { # FOLDER NAME...: another client puts messages there; one of a name that was there before is the same again
-    folder=$1
+    folder=$(name_of "$1")
     shift
     for one in "$@"; do
         [ -e "$box/$one.eml" ] || message "$one" >"$box/$one.eml"
-        imap "APPEND \"$(name_of "$folder")\" @$box/$one.eml" || return 1
+        set -- "$@" "APPEND \"$folder\" @$box/$one.eml"
+        shift
     done
+    imap "$@" # in one session: GNU Mailutils loses what comes into an mbox while another session leaves it
 }
 
 # Without UIDPLUS what has been moved stays, marked as deleted: it does not count.
@@ -160,13 +167,13 @@ lists_folders() {
 
 watches_two_folders() {
     imap "CREATE \"$(name_of Work)\"" || return 1
-    config 'watch = { "INBOX", "Work" },' <<'EOT' || return 1
+    config 'watch = { "INBOX", "Work" },' <<EOT || return 1
 rule "inbox" { folder = "INBOX", when = from:contains "@", actions = { move "Done" } }
-rule "work"  { folder = "Work",  when = from:contains "@", actions = { move "Done/Work" } }
+rule "work"  { folder = "Work",  when = from:contains "@", actions = { move "$below" } }
 EOT
     daemon && wait_for 30 watching_more_than 1 || return 1
     deliver a && append Work b || return 1
-    wait_for 30 holds Done a && wait_for 30 holds Done/Work b && settled || return 1
+    wait_for 30 holds Done a && wait_for 30 holds "$below" b && settled || return 1
     wait_for 20 holds INBOX && wait_for 20 holds Work && stop_daemon
 }
 
@@ -248,7 +255,7 @@ EOT
     expect "and not marked" test "$(flags_of INBOX refused1 | grep -c Deleted)" -eq 0 || return 1
     expect "not made" test -z "$(imap "LIST \"\" \"$(name_of Nowhere)\"" | grep LIST.*Nowhere)" || return 1
     # Somebody removes the folder behind its back: it is made again.
-    imap 'SELECT INBOX' "DELETE \"$(name_of New/Folder)\"" && deliver made3 || return 1
+    imap "DELETE \"$(name_of New/Folder)\"" && deliver made3 || return 1
     wait_for 40 holds New/Folder made3 && stop_daemon
 }
 
@@ -261,6 +268,36 @@ EOT
     start_daemon || return 1
     wait_for 30 holds Done first $(numbered a 1 8) b1 b2 && settled || return 1
     wait_for 20 holds INBOX && stop_daemon
+}
+
+# Mail of years ago is new when it comes, whatever the server takes for the date of arrival; also where UIDVALIDITY changes
+# because the folder was empty, or because something came.
+old_dates() {
+    config '' <<'EOT' || return 1
+rule "all" { when = from:contains "@", actions = { move "Done" } }
+EOT
+    start_daemon && stop_daemon || return 1
+    sleep 1.1 # UIDVALIDITY is the time in seconds
+    dated='Mon, 02 Nov 2020 10:00:00 +0000'
+    deliver old1 old2 && start_daemon && wait_for 30 holds Done old1 old2 && settled && stop_daemon || return 1
+    deliver old3 && start_daemon && wait_for 30 holds Done old1 old2 old3 && deliver old4 || return 1
+    wait_for 30 holds Done old1 old2 old3 old4 && settled && stop_daemon
+}
+
+# The connection breaks with the answer to a COPY into an empty folder: it is there already.
+copy_is_lost() {
+    start_proxy "to:$IMAP_PORT" -c "S:COPY:$box/cut" || return 1
+    direct=$IMAP_PORT tls=none IMAP_PORT=$port
+    config '' <<'EOT'
+rule "all" { when = from:contains "@", actions = { copy "Archive" } }
+EOT
+    tls=implicit IMAP_PORT=$direct
+    start_daemon || return 1
+    touch "$box/cut.arm"
+    deliver a && wait_for 20 test -s "$box/cut.cuts" && rm "$box/cut.arm" || return 1
+    wait_for 40 queue_is_empty || return 1
+    expect "looked for" logged 'EXAMINE' && expect "copied once: $(contents Archive)" holds Archive a || return 1
+    deliver b && wait_for 30 holds Archive a b && settled && stop_daemon
 }
 
 server_is_killed() {
@@ -315,11 +352,16 @@ made_anew() {
     imap "CREATE \"$(name_of Work)\"" && config 'watch = { "Work" },' <<'EOT' || return 1
 rule "all" { when = from:contains "@", actions = { copy "Done" } }
 EOT
-    start_daemon && append Work a b && wait_for 30 holds Done a b && settled || return 1
+    start_daemon && append Work a && wait_for 30 holds Done a || return 1
+    append Work b && wait_for 30 holds Done a b && settled || return 1
     imap 'SELECT INBOX' "DELETE \"$(name_of Work)\"" || return 1
     wait_for 30 logged 'cannot be selected' || return 1
     sleep 1.1 # UIDVALIDITY is the time in seconds
-    imap "CREATE \"$(name_of Work)\"" && append Work a c || return 1
+    if [ "$MAIL_FORMAT" = mbox ]; then # see append()
+        imap "CREATE \"$(name_of Work)\"" && append Work c && wait_for 60 holds Done a b c && append Work a || return 1
+    else
+        imap "CREATE \"$(name_of Work)\"" && append Work a c || return 1
+    fi
     wait_for 60 holds Done a b c && settled || { "$MAILRULED" status; return 1; }
     expect "the one that was there before is not copied again" holds Done a b c && stop_daemon
 }
@@ -339,9 +381,9 @@ EOT
 # Fault 37: the watched folder goes away while it is selected; others go on; it comes back.
 folder_goes_away() {
     reconcile=1s
-    imap "CREATE \"$(name_of Work)\"" && config 'watch = { "INBOX", "Work" },' <<'EOT' || return 1
+    imap "CREATE \"$(name_of Work)\"" && config 'watch = { "INBOX", "Work" },' <<EOT || return 1
 rule "inbox" { folder = "INBOX", when = from:contains "@", actions = { move "Done" } }
-rule "work"  { folder = "Work",  when = from:contains "@", actions = { move "Done/Work" } }
+rule "work"  { folder = "Work",  when = from:contains "@", actions = { move "$below" } }
 EOT
     daemon && wait_for 30 watching_more_than 1 || return 1
     imap 'SELECT INBOX' "RENAME \"$(name_of Work)\" \"$(name_of Away)\"" "DELETE \"$(name_of Away)\"" || return 1
@@ -349,7 +391,7 @@ EOT
     wait_for 40 status_says 'Work.*\(missing\|cannot\|not\|NO\)' || { "$MAILRULED" status; return 1; }
     sleep 1.1
     imap "CREATE \"$(name_of Work)\"" && append Work b || return 1
-    wait_for 60 holds Done/Work b || { "$MAILRULED" status; return 1; }
+    wait_for 60 holds "$below" b || { "$MAILRULED" status; return 1; }
     deliver c && wait_for 30 holds Done a c && stop_daemon
 }
 
@@ -390,7 +432,7 @@ all_flagged() {
 }
 
 start_server 40
-case_for() { reconcile=$usually; test_case "${1}_on_$server" "$2"; }
+case_for() { reconcile=$usually dated=''; test_case "${1}_on_$server" "$2"; }
 case_for what_it_offers_is_documented offers
 case_for connects_with_tls_from_the_start connects_implicit
 case_for connects_with_starttls connects_starttls
@@ -402,6 +444,8 @@ case_for fault_42_what_others_deleted_stays others_deleted_by_default
 case_for fault_42_what_others_deleted_stays_without_move others_deleted_without_move
 case_for fault_46_a_missing_target_is_made_or_refused missing_target
 case_for fault_28_mail_that_arrives_while_the_daemon_is_down while_down
+case_for mail_with_old_dates_is_new old_dates
+case_for fault_44_the_answer_to_a_copy_is_lost copy_is_lost
 case_for the_server_is_killed_and_comes_back server_is_killed
 case_for fault_53_killed_in_the_middle_of_a_batch daemon_is_killed
 [ "$uidplus" = yes ] || case_for every_action_with_expunge expunge_allowed_every_action

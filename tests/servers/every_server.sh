@@ -1,10 +1,10 @@
 #!/bin/sh
-# One suite on every server that Debian has: Dovecot, Cyrus (in two layouts), Courier, GNU Mailutils' imap4d; side by side,
+# One suite on every server that Debian has: Dovecot, Cyrus (in two layouts), Courier, GNU Mailutils' imap4d (Maildir, mbox); side by side,
 # because most of it is waiting. SERVERS names some of them only. What a server offers is compared with docs/servers.md; ONLY is
 # a part of a case's name.
 set -u
 : "${MAILRULED:?}" "${TOOLS:?}" "${TESTS:?}"
-servers=${SERVERS:-"dovecot cyrus cyrus-dots courier imap4d"}
+servers=${SERVERS:-"dovecot cyrus cyrus-dots courier imap4d imap4d-mbox"}
 said=$(mktemp -d)
 pids=''
 clean_up() {

@@ -70,8 +70,11 @@ C: <t> UID COPY 10 Done
 reset
 reconnect
 S: * OK ready again
+C: <t> UID FETCH 10 (UID INTERNALDATE RFC822.SIZE)
+S: * 1 FETCH (UID 10 INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500)
+S: <t> OK done
 C: <t> UID FETCH 5:* ...MESSAGE-ID...
-S-: * 8 FETCH (UID $1 BODY[HEADER.FIELDS (MESSAGE-ID)]\x20
+S-: * 8 FETCH (UID $1 INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500 BODY[HEADER.FIELDS (MESSAGE-ID)]\x20
 L: Message-ID: <$2>\r\n\r\n
 S: )
 S: <t> OK done
@@ -84,9 +87,16 @@ EOT
     expect "as many COPYs as it takes" test "$(log_count '> [^ ]* UID COPY')" -eq "$4" && followed
 }
 copy_lost_but_done() { copy_lost 6 one@test '' 1; }
-# Another message's Message-ID may hold ours.
+# Another message's Message-ID may hold ours. It is looked for three times (lost_copies.sh).
 copy_lost_and_not_done() {
-    copy_lost 6 another.one@test 'C: <t> UID COPY 10 Done
+    copy_lost 6 another.one@test 'on <t> UID FETCH 10 (UID INTERNALDATE RFC822.SIZE)
+S: * 1 FETCH (UID 10 INTERNALDATE "22-Nov-2026 10:00:00 +0000" RFC822.SIZE 500)
+S: <t> OK done
+end
+on <t> UID FETCH 5:* ...
+S: <t> OK done
+end
+C: <t> UID COPY 10 Done
 S: <t> OK [COPYUID 4 10 7] copied' 2
 }
 
@@ -158,6 +168,48 @@ S: * STATUS INBOX (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 7)\nS: <t> OK\nend\n' | dia
     expect "listed at first sight" logged 'UID SEARCH' && expect "no STORE" test "$(log_count 'UID STORE')" -eq 0
 }
 test_count() { [ "$(log_count "$2")" -ge "$1" ]; }
+
+# Another UIDVALIDITY long after the first sight of the folder: what was there then is old.
+old_mail_under_another_uidvalidity() {
+    dialogue 'UIDPLUS' >"$box/dialogue.first" <<EOT || return 1
+on <t> NOOP
+S: <t> OK done
+end
+on <t> STATUS INBOX ...
+S: * STATUS INBOX (MESSAGES 3 UIDNEXT 10 UIDVALIDITY 7)
+S: <t> OK done
+end
+on <t> UID FETCH 10:* ...
+S: <t> OK done
+end
+C: <i> IDLE
+S: + idling
+reset
+reconnect
+S: * OK ready again
+C: <t> SELECT INBOX
+S: * FLAGS (\\Flagged)
+S: * OK [PERMANENTFLAGS (\\Flagged)] no keywords
+S: * 3 EXISTS
+S: * OK [UIDVALIDITY 8] UIDs valid
+S: * OK [UIDNEXT 4] next
+S: <t> OK [READ-WRITE] selected
+C: <t> UID SEARCH RETURN (ALL) ALL SINCE <day>
+S: * ESEARCH (TAG "<t>") UIDNOTHING
+S: <t> OK found
+on <t> UID FETCH 4:* ...
+S: <t> OK done
+end
+EOT
+    sed 's/^S: \* 0 EXISTS/S: * 3 EXISTS/; s/^S: \* ESEARCH (TAG "<t>") UID$/& ALL 2,5:6/; s/NOTHING//' "$box/dialogue.first" >"$box/dialogue"
+    "$TOOLS/imap_script" "$box/dialogue" >"$box/script_port" 2>"$box/script.err" &
+    script=$!
+    remember "$script"
+    wait_for 10 test -s "$box/script_port" && port=$(cat "$box/script_port") || return 1
+    flag_rule '' && start_daemon && begun 'UIDVALIDITY is now 8' && followed || return 1
+    expect "since the folder was seen last" logged "SINCE $(LC_ALL=C date -u -d '-1 day -2 minutes' '+%-d-%b-%Y')" || return 1
+    expect "no STORE" test "$(log_count 'UID STORE')" -eq 0
+}
 
 # whole UID: a webhook's look at it.
 whole() {
@@ -400,6 +452,7 @@ test_case fault_45_move_offered_but_answered_bad move_bad
 test_case fault_41_no_move_and_copy_refused_leaves_the_source_alone copy_no
 test_case fault_38_a_message_below_the_cursor_is_found below_the_cursor
 test_case fault_38_what_was_there_at_first_sight_is_old old_mail_with_holes
+test_case fault_32_old_mail_stays_old_under_another_uidvalidity old_mail_under_another_uidvalidity
 test_case fault_39_the_same_mail_under_a_new_uid new_uid_after_expunge
 test_case fault_39_the_same_mail_under_a_new_uid_told_by_its_old_one new_uid_after_vanished
 test_case fault_43_move_lost_on_its_way_but_done move_lost_but_done

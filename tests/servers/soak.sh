@@ -31,9 +31,12 @@ export ASAN_OPTIONS MAILRULED_LIBDIR
 
 # What the daemon may complain about when all this happens to it. Anything else at these levels is a finding.
 expected='connection lost: |NO \[UNAVAILABLE\] not now|not accepted: |UIDVALIDITY changed from|Connection reset by peer'
-expected="$expected|cannot be reached: |no answer to |the server closed the connection|is throttled|Session expired"
+expected="$expected|account parked after 5 refused logins|cannot be reached: |no answer to |the server closed the connection|is throttled|Session expired"
 unexpected() { grep -E 'level=(warn|error|alert)' "$1/log" | grep -vE "$expected"; }
 sanitizer_said() { grep -nE 'ERROR: |runtime error: |SUMMARY: ' "$1/log"; }
+
+# That an account is parked is told once, where logins are refused.
+parked() { [ "$(grep -c 'level=error .*account parked after 5 refused logins' "$1/log")" -eq "$(case "$2" in *' -R '*) echo 1 ;; *) echo 0 ;; esac)" ]; }
 
 # Behind the days for which it was stopped (-A) there is no message left that was done before.
 old_messages() {
@@ -52,7 +55,7 @@ soak() { # NAME PROGRAM OPTIONS...
     status=$?
     runner=''
     sed 's/^/  /' "$dir/out"
-    if [ "$status" -eq 0 ] && ! sanitizer_said "$dir" && ! unexpected "$dir" && ! old_messages "$dir" " $*"; then
+    if [ "$status" -eq 0 ] && ! sanitizer_said "$dir" && ! unexpected "$dir" && ! old_messages "$dir" " $* " && parked "$dir" " $* "; then
         echo "ok $name"
     else
         echo "FAIL $name (seed $seed; SOAK_DIR=... keeps its events and its log)"
@@ -67,5 +70,6 @@ else
     soak every_message_once "$sanitized" -t 8 -q 3 -a 6 -x 20 -A 31
     soak every_message_once_though_it_is_killed "$BUILD/mailruled" -t 8 -q 6 -a 6 -x 20 -K 3
     soak fault_15_after_a_suspend_every_connection_is_asked "$BUILD/mailruled" -t 12 -q 1 -a 6 -x 5000 -S 6
+    soak fault_09_refused_logins_park_the_account "$BUILD/mailruled" -t 6 -q 1 -a 6 -R
 fi
 [ "$failures" -eq 0 ]

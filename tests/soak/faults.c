@@ -327,6 +327,9 @@ void faults_plan(soak *s) {
     for (guint i = 0; i < s->all_accounts->len; i++) {
         account *a = s->all_accounts->pdata[i];
         keep_pace(s, "mail", i, s->mail_every, mail, NULL, a);
+        if (s->refused) {
+            continue;
+        }
         keep_pace(s, "cut", i, s->cut_every, cut, NULL, a);
         keep_pace(s, "tidy", i, 6 * HOUR, tidy, NULL, a);
         keep_pace(s, "answer", i, HOUR, answer_one, NULL, a);
@@ -335,6 +338,10 @@ void faults_plan(soak *s) {
         if (a->server->provider->token) {
             keep_pace(s, "revoke", i, 20 * HOUR, revoke_token, NULL, a);
         }
+    }
+    if (s->refused) {
+        refused_plan(s);
+        return;
     }
     for (guint i = 0; i < s->servers->len; i++) {
         keep_pace(s, "restart", i, 12 * HOUR, restart, s->servers->pdata[i], NULL);

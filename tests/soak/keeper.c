@@ -381,6 +381,15 @@ void keeper_sample(soak *s, struct sample *sample_out) {
     sample_out->journal = size_of_files(state);
 }
 
+void keeper_command(soak *s, const char *verb, const char *name) {
+    g_autofree char *command =
+        g_strdup_printf("'%s' %s -c '%s/config.lua' '%s' >/dev/null 2>&1", s->daemon, verb, s->directory, name);
+
+    if (system(command) != 0) {
+        soak_fail(s, "`mailruled %s %s` failed", verb, name);
+    }
+}
+
 void keeper_asked(soak *s) {
     g_autofree char *command = g_strdup_printf("'%s' queue -c '%s/config.lua' 2>&1", s->daemon, s->directory);
     char line[512];

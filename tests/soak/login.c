@@ -51,7 +51,7 @@ static bool may_log_in(peer *p, const char *tag, account *a) {
         soak_fail(p->soak, "a login that cannot be: nobody of that name, or a wrong password");
         peer_say(p, "%s NO [AUTHENTICATIONFAILED] no\r\n", tag);
     }
-    return a != NULL;
+    return a && !refused_login(p, tag, a);
 }
 
 static void take_password(peer *p, const char *tag, const char *user, const char *password) {

@@ -131,6 +131,11 @@ struct account {
     GPtrArray *folders; /* folder */
     bool lists;         /* watches Lists/a and Lists/b too */
     unsigned refusals;  /* so many logins more are refused */
+    /* refused.c */
+    bool unwelcome;            /* its password is refused */
+    int64_t unavailable_until; /* its logins are put off */
+    unsigned refused, put_off; /* how often */
+    int64_t refused_at;
     int64_t throttled;  /* commands are refused until */
     unsigned kv;        /* how often its Lua rule has counted, at least */
     chance mail;        /* of what arrives */
@@ -242,6 +247,11 @@ enum { ARMED_LOSE_COMMAND, ARMED_LOSE_ANSWER, ARMED_HALF_ANSWER, ARMED_REFUSE, A
 
 void faults_plan(soak *s);
 
+/* --- refused.c: logins that are refused --- */
+
+void refused_plan(soak *s);
+bool refused_login(peer *p, const char *tag, account *a); /* true: it was, and is told */
+
 /* --- keeper.c: the daemon -------------------------------------------------------------------------------------------------------- */
 
 void keeper_watch(soak *s); /* first of all */
@@ -259,6 +269,7 @@ struct sample {
     unsigned descriptors, peers;
 };
 void keeper_sample(soak *s, struct sample *sample_out);
+void keeper_command(soak *s, const char *verb, const char *name); /* `mailruled VERB NAME`, which has to succeed */
 void keeper_asked(soak *s); /* what `mailruled queue` says: nothing must be left */
 
 /* --- check.c: was every message handled once? ---------------------------------------------------------------------------------------- */
@@ -278,6 +289,7 @@ struct soak {
     int64_t cut_every;        /* a connection of each account ends */
     const char *directory, *daemon, *preload, *certificate, *key;
     bool verbose;
+    bool refused; /* of all that may happen only mail, and logins that are refused */
     /* time */
     struct page *page;
     char *page_path;

@@ -2,12 +2,12 @@
  * soak - a week of the daemon's life in minutes, see tests/soak/soak.h and docs/soak.md.
  *
  *     soak -d DIRECTORY -m MAILRULED -p CLOCK.so -c CERTIFICATE -k KEY [-s SEED] [-t HOURS] [-q CALM_HOURS] [-a ACCOUNTS]
- *          [-e SECONDS] [-x MINUTES] [-K KILLS] [-S SUSPENDS] [-A DAYS] [-v]
+ *          [-e SECONDS] [-x MINUTES] [-K KILLS] [-S SUSPENDS] [-A DAYS] [-R] [-v]
  *
  * In DIRECTORY: config, journal and control socket of the daemon, its log, and `events`, what happened to it. -t is how long
  * things happen (default 168 hours), -q how long they do not after that (default 12), -e the pause between letters to an
  * account (300 s), -x between cuts of an account's connections (120 min). -A: after all that it is stopped for so many days,
- * and what is old has to leave the journal when it runs again. Says at the end what happened, how large the
+ * and what is old has to leave the journal when it runs again. -R: only mail, and logins that are refused. Says at the end what happened, how large the
  * daemon was, and what was not as it should be; exits 1 if anything was not.
  */
 #include "tests/soak/soak.h"
@@ -284,7 +284,7 @@ static void make_page(soak *s) {
 static void read_options(soak *s, int argc, char **argv) {
     int c;
 
-    while ((c = getopt(argc, argv, "d:m:p:c:k:s:t:q:a:e:x:K:S:A:v")) != -1) {
+    while ((c = getopt(argc, argv, "d:m:p:c:k:s:t:q:a:e:x:K:S:A:Rv")) != -1) {
         switch (c) {
         case 'd': s->directory = optarg; break;
         case 'm': s->daemon = optarg; break;
@@ -300,6 +300,7 @@ static void read_options(soak *s, int argc, char **argv) {
         case 'K': s->kills = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'S': s->suspends = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'A': s->away = strtoll(optarg, NULL, 10) * DAY; break;
+        case 'R': s->refused = true; break;
         case 'v': s->verbose = true; break;
         default: exit(2);
         }
