@@ -93,16 +93,15 @@ static char *corpus_file(const char *name) {
 
     g_file_get_contents(path, &content, NULL, NULL);
     g_free(path);
+    if (!content) {
+        print_message("CORPUS_DIR has no %s\n", name);
+        skip(); /* leaves the test: nothing of it may be allocated yet */
+    }
     return content;
 }
 
 static void assert_corpus_reply(const char *name, const char *header, const char *expected) {
     char *content = corpus_file(name);
-
-    if (!content) {
-        print_message("CORPUS_DIR has no %s\n", name);
-        skip();
-    }
     char *message = g_strconcat(header, content, NULL);
     mail_view *view = view_of(message);
     char *reply = g_strstrip(g_strdup(reply_of(view)));
@@ -121,9 +120,9 @@ static void replies_of_common_mail_programs_are_found(void **state) {
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        char *name = g_strconcat("talon/standard_replies/", names[i], ".eml", NULL);
+        char name[80];
+        g_snprintf(name, sizeof name, "talon/standard_replies/%s.eml", names[i]);
         assert_corpus_reply(name, "", "Hello");
-        g_free(name);
     }
 }
 
@@ -133,11 +132,9 @@ static void html_replies_of_common_mail_programs_are_found(void **state) {
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        char *name = g_strconcat("talon/html_replies/", names[i], ".html", NULL);
+        char name[80];
+        g_snprintf(name, sizeof name, "talon/html_replies/%s.html", names[i]);
         char *content = corpus_file(name);
-        if (!content) {
-            skip();
-        }
         char *message = g_strconcat("Content-Type: text/html; charset=utf-8\n\n", content, NULL);
         mail_view *view = view_of(message);
         char **words = g_strsplit_set(reply_of(view), " \n", -1);
@@ -151,7 +148,6 @@ static void html_replies_of_common_mail_programs_are_found(void **state) {
         mail_view_free(view);
         g_free(message);
         g_free(content);
-        g_free(name);
     }
 }
 
@@ -175,9 +171,9 @@ static void bodies_of_another_reply_parser_are_read_as_it_reads_them(void **stat
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        char *name = g_strconcat("email_reply_parser/", cases[i][0], NULL);
+        char name[80];
+        g_snprintf(name, sizeof name, "email_reply_parser/%s", cases[i][0]);
         assert_corpus_reply(name, "X: y\n\n", cases[i][1]);
-        g_free(name);
     }
 }
 
