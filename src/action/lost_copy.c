@@ -23,6 +23,8 @@
 static const uint32_t pauses_ms[] = {3000, 7000};
 #define LOOKS 3
 #define LOOKS_MAX 9 /* while the target grows: about a minute */
+/* More letters than this under one Message-ID are not told apart: whose copy it is is then looked for among the first. */
+#define CANDIDATES_MAX 1000
 
 struct candidate {
     uint32_t uid;
@@ -188,7 +190,7 @@ static void seen(void *user, const imap_response *response) {
     bool same_date = !(both & IMAP_HAVE_DATE) || f->date == l->source.date;
     /* Without a Message-ID nothing is left but both. */
     bool enough = *id || (same_date && both == (IMAP_HAVE_SIZE | IMAP_HAVE_DATE));
-    if (same_size && enough) {
+    if (same_size && enough && l->candidates->len < CANDIDATES_MAX) {
         struct candidate c = {.uid = f->uid, .other_date = !same_date};
         g_array_append_val(l->candidates, c);
     }
