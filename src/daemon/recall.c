@@ -2,7 +2,7 @@
  * When an account's folders were listed last, kept over restarts: a folder that is there now, was never watched, and is
  * named by the same `watch` as then, has come since, so the mail in it is new although it is the folder's first.
  *
- * Kept once every folder of the list has been seen: a folder whose first sight was cut short was there, it has not come.
+ * Kept once every folder of the list has been seen: one whose first sight was cut short was there, it has not come.
  */
 #include "daemon_priv.h"
 

@@ -17,7 +17,8 @@ static int64_t find_former(struct backend *db, struct request *r) {
     const struct state_rename *in = &r->in.rename;
     struct query q =
         db_query(db, "SELECT id, name FROM folder WHERE account = ?1 AND uidvalidity = ?3 AND last_uid < ?4"
-                     " AND name <> ?2 AND NOT EXISTS(SELECT 1 FROM folder WHERE account = ?1 AND name = ?2 AND uidvalidity <> 0)");
+                     " AND name <> ?2"
+                     " AND NOT EXISTS(SELECT 1 FROM folder WHERE account = ?1 AND name = ?2 AND uidvalidity <> 0)");
     unsigned found = 0;
     int64_t id = 0;
 
