@@ -346,6 +346,14 @@ expunge_allowed() {
 expunge_allowed_every_action() { expunge_allowed every_action; }
 expunge_allowed_killed() { expunge_allowed daemon_is_killed; }
 
+# A glob is written without the prefix of the namespace.
+globs_as_written() {
+    imap "CREATE \"$(name_of Work)\"" && config 'watch = { "Wo*" },' <<'EOT' || return 1
+rule "all" { folder = "Work", when = from:contains "@", actions = { move "Done" } }
+EOT
+    start_daemon && append Work a && wait_for 30 holds Done a && wait_for 20 holds Work && settled && stop_daemon
+}
+
 # The folder is deleted and made anew under the daemon: what is in it is new, what was handled is not handled again.
 made_anew() {
     reconcile=1s
@@ -439,6 +447,7 @@ case_for connects_with_starttls connects_starttls
 case_for a_wrong_password_is_told wrong_password
 case_for folders_and_their_roles lists_folders
 case_for watches_two_folders watches_two_folders
+case_for a_glob_in_watch_has_no_prefix globs_as_written
 case_for every_action every_action
 case_for fault_42_what_others_deleted_stays others_deleted_by_default
 case_for fault_42_what_others_deleted_stays_without_move others_deleted_without_move
