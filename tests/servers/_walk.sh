@@ -84,5 +84,5 @@ walk() { # EVERY so many steps everything is to be settled
         one_step || { echo "  seed $SEED, step $step"; return 1; }
         [ $((step % $1)) -ne 0 ] || settle || return 1
     done
-    settle && wait_for 10 queue_is_empty && stop_daemon
+    settle && wait_for 30 queue_is_empty && stop_daemon
 }

@@ -93,10 +93,10 @@ changes() { # MORE of the account, SECONDS as for start_walk
 }
 
 rounds='connections = 2, poll = "1s", reconcile = "4s",'
-pushed() { changes '' 15; }
-with_qresync() { changes "$rounds disable_extensions = { \"NOTIFY\" }," 20; }
-with_condstore() { changes "$rounds disable_extensions = { \"NOTIFY\", \"QRESYNC\" }," 20; }
-with_nothing() { changes "$rounds disable_extensions = { \"NOTIFY\", \"QRESYNC\", \"CONDSTORE\" }," 20; }
+pushed() { changes '' 30; }
+with_qresync() { changes "$rounds disable_extensions = { \"NOTIFY\" }," 30; }
+with_condstore() { changes "$rounds disable_extensions = { \"NOTIFY\", \"QRESYNC\" }," 30; }
+with_nothing() { changes "$rounds disable_extensions = { \"NOTIFY\", \"QRESYNC\", \"CONDSTORE\" }," 30; }
 
 test_case changes_with_notify pushed
 test_case changes_with_qresync with_qresync

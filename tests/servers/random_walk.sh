@@ -76,9 +76,9 @@ messages() { # MORE of the account, SECONDS as for start_walk
     expect "repeated, after a kill, under its id only" test "$(posted | sort -u | wc -l)" -eq "$total"
 }
 
-pushed() { messages '' 10; }
+pushed() { messages '' 20; }
 # Folders that come are found at the next reconcile only.
-in_rounds() { messages 'disable_extensions = { "NOTIFY" }, connections = 2, poll = "1s", reconcile = "4s",' 15; }
+in_rounds() { messages 'disable_extensions = { "NOTIFY" }, connections = 2, poll = "1s", reconcile = "4s",' 30; }
 
 test_case a_walk_with_notify pushed
 test_case a_walk_with_idle_and_rounds in_rounds
