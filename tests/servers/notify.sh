@@ -111,9 +111,9 @@ said_anew() {
 rule "all" { when = any { from:contains "@", header "X-$after":is "yes" }, actions = { move "Target" } }
 EOT
         deliver_to W1 "a$after" && sleep "$after" && "$MAILRULED" reload || return 1
-        wait_for 5 has Target "a$after" || return 1
+        wait_for 15 has Target "a$after" || return 1
     done
-    expect "each by a round or the push" wait_for 5 queue_is_empty && each_once 4 Target && stop_daemon
+    expect "each by a round or the push" wait_for 15 queue_is_empty && each_once 4 Target && stop_daemon
 }
 
 # What came while nothing was connected is told by the first STATUS.
