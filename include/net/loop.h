@@ -44,6 +44,7 @@ typedef struct loop_timer loop_timer;
 loop_timer *loop_timer_new(event_loop *loop, loop_fn fn, void *user);
 void loop_timer_free(loop_timer *timer);
 void loop_timer_start(loop_timer *timer, uint64_t ms);
+void loop_timer_start_within(loop_timer *timer, uint64_t ms); /* stays as it is if it fires sooner */
 void loop_timer_stop(loop_timer *timer);
 bool loop_timer_active(const loop_timer *timer);
 uint64_t loop_timer_left(const loop_timer *timer); /* ms until it fires; 0 if due or stopped */

@@ -271,12 +271,6 @@ static void on_soon(void *user) {
     }
 }
 
-static void soon(struct changes *c) {
-    if (!loop_timer_active(c->soon) || loop_timer_left(c->soon) > 0) {
-        loop_timer_start(c->soon, 0);
-    }
-}
-
 /* --- what is heard ------------------------------------------------------------------------------------------------ */
 
 void changes_note_modseq(struct changes *c, const imap_fetch *fetch) {
@@ -299,7 +293,7 @@ void changes_fetch(struct folder *f, const imap_fetch *fetch) {
     } else {
         c->due = true;
     }
-    soon(c);
+    loop_timer_start_within(c->soon, 0);
 }
 
 void changes_gone(struct folder *f, const imap_set *uids) {

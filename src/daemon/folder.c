@@ -359,7 +359,5 @@ static void on_resume(void *user) {
 }
 
 void folder_resume_in(struct folder *f, uint64_t delay_ms) {
-    if (!loop_timer_active(f->resume) || loop_timer_left(f->resume) > delay_ms) {
-        loop_timer_start(f->resume, delay_ms);
-    }
+    loop_timer_start_within(f->resume, delay_ms);
 }

@@ -193,8 +193,8 @@ static uint64_t pause_of(const struct hook *h) {
 static void hook_next(struct hook *h) {
     if (h->failures < FAILURES_ALONE || !h->config) {
         hook_pump(h);
-    } else if (!loop_timer_active(h->timer) || loop_timer_left(h->timer) > pause_of(h)) {
-        loop_timer_start(h->timer, pause_of(h)); /* a new event shall be tried before the old one is due again */
+    } else {
+        loop_timer_start_within(h->timer, pause_of(h)); /* a new event shall be tried before the old one is due again */
     }
 }
 
@@ -342,8 +342,8 @@ static void next_known(void *user, const error *err, const struct state_next_due
     struct hook *h = user;
 
     /* Something may have become due since the journal was asked: the timer that was set for it stays. */
-    if (!err && next->any && (!loop_timer_active(h->timer) || loop_timer_left(h->timer) > next->delay_ms)) {
-        loop_timer_start(h->timer, MAX(next->delay_ms, 1));
+    if (!err && next->any) {
+        loop_timer_start_within(h->timer, MAX(next->delay_ms, 1));
     }
     keeper_check_settled(h->outbox->keeper);
 }

@@ -74,13 +74,6 @@ bool round_under_way(const struct round *r) {
     return r->pending;
 }
 
-/* Not later than planned already. */
-static void start_within(loop_timer *timer, uint64_t ms) {
-    if (!loop_timer_active(timer) || loop_timer_left(timer) > ms) {
-        loop_timer_start(timer, ms);
-    }
-}
-
 /* --- when --------------------------------------------------------------------------------------------------------- */
 
 void round_plan(struct round *r) {
@@ -92,7 +85,7 @@ void round_plan(struct round *r) {
     }
     if (r->again && !r->pending) {
         r->again = false;
-        start_within(r->timer, SOON_MS);
+        loop_timer_start_within(r->timer, SOON_MS);
         return;
     }
     for (guint i = 0; i < r->account->folders->len; i++) {
@@ -106,7 +99,7 @@ void round_plan(struct round *r) {
     if (!wait) {
         loop_timer_stop(r->timer);
     } else if (!r->pending) {
-        start_within(r->timer, wait);
+        loop_timer_start_within(r->timer, wait);
     }
 }
 
@@ -123,10 +116,10 @@ void round_soon(struct round *r, bool status_too) {
     const struct account *a = r->account;
 
     if (status_too) {
-        start_within(r->timer, SOON_MS);
+        loop_timer_start_within(r->timer, SOON_MS);
     }
     if (first(r) && layout_has_patterns(a)) {
-        start_within(r->relist, SOON_MS + SOON_MS_PER_FOLDER * mailboxes_count(a->boxes));
+        loop_timer_start_within(r->relist, SOON_MS + SOON_MS_PER_FOLDER * mailboxes_count(a->boxes));
     }
 }
 
@@ -366,6 +359,6 @@ static void on_relist(void *user) {
 
 void round_relist(struct round *r) {
     if (first(r)) {
-        start_within(r->relist, RELIST_MS);
+        loop_timer_start_within(r->relist, RELIST_MS);
     }
 }

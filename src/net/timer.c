@@ -121,6 +121,12 @@ void loop_timer_start(loop_timer *timer, uint64_t ms) {
     sift_up(heap, timer);
 }
 
+void loop_timer_start_within(loop_timer *timer, uint64_t ms) {
+    if (!loop_timer_active(timer) || loop_timer_left(timer) > ms) {
+        loop_timer_start(timer, ms);
+    }
+}
+
 void loop_timer_stop(loop_timer *timer) {
     if (timer->index != STOPPED) {
         heap_remove(loop_timers(timer->loop), timer);

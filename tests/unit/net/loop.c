@@ -59,6 +59,10 @@ static void timers_fire_when_the_clock_says_so_in_order(void **state) {
     loop_timer_start(w->timers[1], 100);
     loop_timer_start(w->timers[0], 100);
     assert_int_equal(loop_timer_left(w->timers[2]), 200);
+    loop_timer_start_within(w->timers[2], 300); /* fires sooner as it is */
+    assert_int_equal(loop_timer_left(w->timers[2]), 200);
+    loop_timer_start_within(w->timers[2], 150);
+    assert_int_equal(loop_timer_left(w->timers[2]), 150);
     clock_fake_advance(&w->clock, 99);
     assert_true(loop_turn(w->loop, false));
     assert_string_equal(w->trace->str, "");
