@@ -77,7 +77,7 @@ struct account {
     unsigned folder_changes; /* counted: folders that came or went */
     int64_t listed, listed_before; /* wall clock, seconds: the last two LISTs of folders; 0 = none */
     bool wants_changes;      /* some rule for it is on another event than "new" */
-    bool unkept;             /* the last one is not in the journal yet (recall.c) */
+    int64_t kept;            /* the one that the journal has (recall.c); 0 = none of this run */
     uint64_t no_push_until; /* elapsed ms; the server refused NOTIFY or could not keep up */
     session_idle_memory idle_memory;
     session_pace pace;

@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* Lists come in swarms. What is kept may be older than the last: a folder that was in that one has a cursor by then. */
+#define KEEP_S 60
 #define SPACE "\001folders" /* rules cannot be expected to use it by accident */
 
 /* INBOX has always been there. */
@@ -29,7 +31,6 @@ static void append_what(GString *out, const wire_account *c) {
 static void make_layout(struct account *a, int64_t before) {
     a->listed_before = before;
     a->listed = clock_wall_ms(a->keeper->clock) / 1000;
-    a->unkept = may_come(a->config);
     layout_make(a);
 }
 
@@ -56,7 +57,7 @@ void recall_listed(struct account *a) {
 }
 
 void recall_keep(struct account *a) {
-    if (!a->unkept) {
+    if (!may_come(a->config) || ABS(a->listed - a->kept) < KEEP_S) { /* the clock may have gone back */
         return;
     }
     for (guint i = 0; i < a->folders->len; i++) {
@@ -69,6 +70,6 @@ void recall_keep(struct account *a) {
     g_string_append_printf(text, "%" PRId64 "\n", a->listed);
     append_what(text, a->config);
     state_kv_set(a->keeper->state, SPACE, a->name, text->str, text->len, 0, NULL, NULL);
-    a->unkept = false;
+    a->kept = a->listed;
     g_string_free(text, TRUE);
 }
