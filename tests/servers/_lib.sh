@@ -53,6 +53,19 @@ start_server() { # USERS, one for each test; EXTRA as in the tool
     . "$dir/server/env"
 }
 
+# Mail for user1+Folder goes into that folder. Before start_server.
+deliver_into_folders() {
+    EXTRA="${EXTRA:-}
+protocol lmtp {
+  lmtp_save_to_detail_mailbox = yes
+}"
+    export EXTRA
+}
+deliver_to() { # FOLDER NAME
+    case "$1" in INBOX) to=$user ;; *) to="$user+$1" ;; esac
+    message "$2" | "$TOOLS/lmtp" "$LMTP_PORT" "$to" -
+}
+
 remember() { echo "$1" >>"$dir/pids"; }
 
 start_sink() { # options of http_sink; sets $sink, $hook_port, $hooks

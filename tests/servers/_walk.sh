@@ -2,11 +2,7 @@
 # A walk names $names, its folders, and `done_so_far`: is everything done and told that can be? `what_is_missing` else.
 # STEPS=n is its length; SEED=n (default 1) is another walk: its steps are always the same, when they fall is not.
 . "$(dirname "$0")/_lib.sh"
-EXTRA="${EXTRA:-}
-protocol lmtp {
-  lmtp_save_to_detail_mailbox = yes
-}"
-export EXTRA
+deliver_into_folders
 start_server 8
 : "${STEPS:=60}" "${SEED:=1}"
 

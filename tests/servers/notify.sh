@@ -2,11 +2,7 @@
 # NOTIFY on Dovecot: fifty folders of an account on one connection, and nothing lost.
 # FULL=1: a thousand deliveries and a hundred cuts instead of 150 and 15 (about five minutes).
 . "$(dirname "$0")/_lib.sh"
-EXTRA="${EXTRA:-}
-protocol lmtp {
-  lmtp_save_to_detail_mailbox = yes
-}"
-export EXTRA
+deliver_into_folders
 start_server 16
 
 folders=49
@@ -24,11 +20,6 @@ config_all() { # MORE
     config "watch = { \"INBOX\", \"W*\" }, $1" <<'EOT'
 rule "all" { when = from:contains "@", actions = { move "Target" } }
 EOT
-}
-
-deliver_to() { # FOLDER NAME
-    case "$1" in INBOX) to=$user ;; *) to="$user+$1" ;; esac
-    message "$2" | "$TOOLS/lmtp" "$LMTP_PORT" "$to" -
 }
 
 all_pushed() { [ "$("$MAILRULED" status | grep -c ' notify, complete ')" -eq "$1" ]; }

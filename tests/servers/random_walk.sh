@@ -11,10 +11,9 @@ CONFIG
 }
 
 next_name() { total=$((total + 1)); name="m$total"; }
-deliver_to() { # FOLDER
+deliver_one() { # FOLDER
     next_name
-    case "$1" in INBOX) to=$user ;; *) to="$user+$1" ;; esac
-    message "$name" | "$TOOLS/lmtp" "$LMTP_PORT" "$to" -
+    deliver_to "$1" "$name"
 }
 append_one() { # FOLDER
     next_name
@@ -34,7 +33,7 @@ made=0
 add_folder() {
     made=$((made + 1))
     names="$names Wnew$made"
-    imap "CREATE Wnew$made" >/dev/null && deliver_to "Wnew$made"
+    imap "CREATE Wnew$made" >/dev/null && deliver_one "Wnew$made"
 }
 # Its mail would go with it: what is in it is handled first.
 change_folder() { # DELETE or RENAME
@@ -48,7 +47,7 @@ change_folder() { # DELETE or RENAME
     else
         made=$((made + 1))
         names="$others Wnew$made"
-        imap "RENAME $folder Wnew$made" >/dev/null && deliver_to "Wnew$made"
+        imap "RENAME $folder Wnew$made" >/dev/null && deliver_one "Wnew$made"
     fi
 }
 
@@ -56,7 +55,7 @@ one_step() {
     any_folder
     disturb 100 || return 1
     if [ "$n" -lt 20 ]; then :
-    elif [ "$n" -lt 65 ]; then deliver_to "$folder"
+    elif [ "$n" -lt 65 ]; then deliver_one "$folder"
     elif [ "$n" -lt 75 ]; then append_one "$folder"
     elif [ "$n" -lt 82 ]; then drag_to "$folder"
     elif [ "$n" -lt 87 ]; then add_folder
