@@ -165,16 +165,19 @@ EOT
 
 # --- one by one, what providers do ------------------------------------------------------------------------------------
 
-# All flags are asked for where nothing tells what changed.
-short_lines_for_flags() {
-    script_header='max-line: 1000'
-    play 'MOVE UIDPLUS XYMHIGHESTMODSEQ' <<EOT || return 1
-on <t> UID FETCH ...
+# UIDs far from each other: their set alone is longer than a line may be.
+far_apart="on <t> UID FETCH ...
 repeat 90
 $(data '10000<n>000' 'm<n>')
 end
 S: <t> OK done
-end
+end"
+
+# All flags are asked for where nothing tells what changed.
+short_lines_for_flags() {
+    script_header='max-line: 1000'
+    play 'MOVE UIDPLUS XYMHIGHESTMODSEQ' <<EOT || return 1
+$far_apart
 on <t> UID SEARCH ...UID 10:*
 S-: * ESEARCH (TAG "<t>") UID ALL 1
 repeat 90
@@ -214,16 +217,10 @@ EOT
     move_rule && start_daemon && queue_is_empty_behind 'UID MOVE 10' && followed
 }
 
-# UIDs far from each other: their set alone is longer than a line may be.
 short_lines() {
     script_header='max-line: 1000'
     play 'MOVE UIDPLUS XYMHIGHESTMODSEQ' <<EOT || return 1
-on <t> UID FETCH ...
-repeat 90
-$(data '10000<n>000' 'm<n>')
-end
-S: <t> OK done
-end
+$far_apart
 on <t> UID MOVE ...
 S: <t> OK moved
 end

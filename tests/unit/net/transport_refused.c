@@ -10,21 +10,28 @@ static void see_what_comes(peer *p) {
     seen->clear_bytes = peer_read_out(p);
 }
 
-static void refused_greeting(world *w, enum transport_tls tls, const char *greeting, enum error_code code,
-                             const char *text) {
-    witness seen = {.w = w};
+/* What the server does is refused, and nothing was said to it in clear. */
+static void refused(peer_script script, const identity *id, witness *seen, enum transport_tls tls, enum error_code code,
+                    const char *text) {
     server s;
     client *c;
 
-    g_strlcpy(seen.first_line, greeting, sizeof seen.first_line);
-    server_start(&s, see_what_comes, &w->good, &seen, 1);
-    c = client_start(w, tls, s.port);
-    until(w, c->connected || c->closed);
+    server_start(&s, script, id, seen, 1);
+    c = client_start(seen->w, tls, s.port);
+    until(seen->w, c->connected || c->closed);
     assert_false(c->connected);
     assert_error(c, code, text);
     client_free(c);
     server_stop(&s);
-    assert_int_equal(seen.clear_bytes, 0);
+    assert_int_equal(seen->clear_bytes, 0);
+}
+
+static void refused_greeting(world *w, enum transport_tls tls, const char *greeting, enum error_code code,
+                             const char *text) {
+    witness seen = {.w = w};
+
+    g_strlcpy(seen.first_line, greeting, sizeof seen.first_line);
+    refused(see_what_comes, &w->good, &seen, tls, code, text);
 }
 
 static void fault_01_preauth_before_starttls_sends_nothing(void **state) {
@@ -236,17 +243,8 @@ static void a_connection_that_breaks_in_the_handshake_is_a_network_error(void **
 
 static void refused_certificate(world *w, const identity *id, const char *text) {
     witness seen = {.w = w};
-    server s;
-    client *c;
 
-    server_start(&s, refuse_me, id, &seen, 1);
-    c = client_start(w, TRANSPORT_TLS_IMPLICIT, s.port);
-    until(w, c->connected || c->closed);
-    assert_false(c->connected);
-    assert_error(c, ERROR_TLS, text);
-    client_free(c);
-    server_stop(&s);
-    assert_int_equal(seen.clear_bytes, 0);
+    refused(refuse_me, id, &seen, TRANSPORT_TLS_IMPLICIT, ERROR_TLS, text);
 }
 
 static void fault_06_a_refused_certificate_is_named(void **state) {
